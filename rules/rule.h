@@ -1,0 +1,109 @@
+/* rule.h: one loaded rule: what its file says about it, and the shape that its query compiled to.
+ *
+ * Everything here is owned by the ruleset, immutable once loaded, and read by any thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum rule_kind {
+	RULE_EVENT,    /* one step; every event that satisfies it is an alert */
+	RULE_SEQUENCE, /* steps in order of time, joined by keys */
+	RULE_SAMPLE,   /* steps in any order, joined by keys */
+	RULE_NOT_RUN,  /* understood, but of a kind that this engine does not run; `not_run_because`
+			  says why */
+};
+
+enum rule_severity { SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH, SEVERITY_CRITICAL };
+
+enum { RULE_KEYS_MAX = 16, RULE_STAGES_MAX = 256, RULE_NO_STEP = UINT32_MAX };
+
+/* A step is one `[category where condition]`, compiled. Steps are numbered across the whole
+ * ruleset; equal ones share a number, so that each is evaluated once per event. */
+typedef uint32_t step_id;
+
+struct rule_key {
+	uint16_t field;
+	bool optional; /* `?field`: null joins with null */
+};
+
+/* A stage is one position of a sequence or sample. `with runs=3` makes three stages of one step. */
+struct rule_stage {
+	step_id step;
+	bool missing;			     /* `![...]`: no such event may be there */
+	struct rule_key keys[RULE_KEYS_MAX]; /* key_count of the rule, global keys first */
+};
+
+struct rule_subtechnique {
+	const char *id;
+	const char *name;
+	const char *reference;
+};
+
+struct rule_technique {
+	const char *id;
+	const char *name;
+	const char *reference;
+	const struct rule_subtechnique *subtechniques;
+	size_t subtechnique_count;
+};
+
+struct rule_threat {
+	const char *framework;
+	const char *tactic_id;
+	const char *tactic_name;
+	const char *tactic_reference;
+	const struct rule_technique *techniques;
+	size_t technique_count;
+};
+
+struct text_list {
+	const char *const *items; /* NUL-terminated each */
+	size_t count;
+};
+
+struct rule {
+	uint32_t index; /* in its ruleset */
+	enum rule_kind kind;
+	const char *file;
+	const char *id; /* rule_id; a UUID in the public files */
+	const char *name;
+	const char *description;
+	const char *version; /* as text; "1" when the file has none */
+	const char *license;
+	const char *note;		 /* investigation guide, or NULL */
+	const char *setup;		 /* or NULL */
+	const char *query;		 /* the text, as written */
+	const char *language;		 /* "eql" or "kuery" */
+	const char *building_block_type; /* "default", or NULL */
+	const char *rule_name_override;	 /* field name, or NULL */
+	const char *not_run_because;	 /* for RULE_NOT_RUN */
+	enum rule_severity severity;
+	int risk_score;	      /* 0..100 */
+	uint64_t interval_ns; /* how often it runs in the system it comes from; carried, not used */
+	uint64_t look_back_ns; /* `from`: how far back; bounds sequences without maxspan, 0 =
+				  unstated */
+	uint32_t max_signals;  /* carried, not used */
+	struct text_list authors;
+	struct text_list tags;
+	struct text_list indices;
+	struct text_list references;
+	struct text_list false_positives;
+	const struct rule_threat *threats;
+	size_t threat_count;
+
+	uint32_t datasets;    /* events of these datasets only; all bits set without `index` */
+	uint16_t key_count;   /* join keys of each stage */
+	uint16_t stage_count; /* 1 for RULE_EVENT */
+	const struct rule_stage *stages;
+	step_id until_step;		   /* or RULE_NO_STEP */
+	const struct rule_key *until_keys; /* key_count of them, or NULL */
+	uint64_t maxspan_ns;		   /* 0 = none */
+	uint64_t head;			   /* pipes, for ad-hoc queries: UINT64_MAX = none */
+	uint64_t tail;
+};
+
+/* "low", "medium", "high", "critical" */
+const char *rule_severity_name(enum rule_severity severity);
