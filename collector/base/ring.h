@@ -20,7 +20,7 @@ struct ring;
 struct ring *ring_open(size_t size_bytes);
 void ring_close(struct ring *ring);
 
-/* The largest record that this ring can ever take (half of it). */
+/* The largest record that this ring can ever take: half of it, less eight bytes. */
 size_t ring_record_max(const struct ring *ring);
 
 /* Room for a record of `size_bytes` (1..ring_record_max), 8-byte aligned, or NULL: full now.
@@ -30,7 +30,7 @@ void *ring_reserve(struct ring *ring, size_t size_bytes);
 /* Publishes every record reserved so far. */
 void ring_commit(struct ring *ring);
 
-/* Says that no record will follow. */
+/* Publishes what was reserved and says that no record will follow. */
 void ring_finish(struct ring *ring);
 
 /* The next record, valid until ring_release, or NULL: nothing there now. */

@@ -32,6 +32,10 @@ uint32_t table_find(const struct table *table, uint64_t hash, const void *key);
  * find all. */
 void table_prefetch(const struct table *table, uint64_t hash);
 
+/* The slot that table_find will most likely compare first, or TABLE_NONE. For a pass between the
+ * two, which prefetches the records themselves. */
+uint32_t table_candidate(const struct table *table, uint64_t hash);
+
 /* Stores a slot under a hash, without looking for an equal one. False: no room. */
 bool table_insert(struct table *table, uint64_t hash, uint32_t slot);
 
