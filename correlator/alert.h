@@ -31,8 +31,8 @@ struct alert_quality {
 struct alert {
 	enum alert_kind kind;
 	const struct rule *rule;
-	char id[ALERT_ID_TEXT_MAX]; /* UUIDv7 shape, derived from what it is about: the same in
-				       every run and update */
+	char id[ALERT_ID_TEXT_MAX]; /* UUID derived from what it is about: the same in every run
+				       and update (so version 8: no time in it) */
 	uint64_t time_ns;	    /* of the latest event */
 	uint32_t update_count;	    /* 0 = first sending */
 	struct alert_quality quality;
@@ -41,7 +41,7 @@ struct alert {
 		*events[RULE_STAGES_MAX]; /* in stage order; NULL = the slot of a missing event */
 };
 
-/* Fills in id from the rule's id and the events' identities, and time_ns. */
+/* Fills in id, from the rule's id and the match's identity, and time_ns, from the events. */
 void alert_identify(struct alert *alert, uint64_t match_identity);
 
 /* One block of bytes for a ring: how many alert_pack will write; alert_unpack points into the

@@ -43,7 +43,8 @@ void output_alert(struct output *output, const struct alert *alert);
 bool output_close(struct output *output, struct counters *counters);
 
 /* One event as nested ECS JSON text into `out`, NUL-terminated, as jansson formats it (keys in
- * field order). Returns the length; > size means cut. Used by formats, `eql`, `--flows` and tests.
+ * field order). Returns the length; >= size_bytes means cut. Used by formats, `eql`, `--flows` and
+ * tests.
  */
 size_t event_format_json(const struct event *event, const struct fields *fields, char *out,
 			 size_t size_bytes);
