@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,9 +22,15 @@ void timer_wheel_set(struct timer_wheel *wheel, uint32_t timer, uint64_t at_ns);
 void timer_wheel_cancel(struct timer_wheel *wheel, uint32_t timer);
 
 /* Moves time forward (never back) and writes up to `max` timers that are due; they are disarmed.
- * Call again with the same time until it returns less than `max`. Never fires early; late by less
- * than one tick. */
+ * Call again with the same time until it returns less than `max` and timer_wheel_behind is false.
+ * Never fires early; late by less than one tick. Earlier ticks first; within one, in no useful
+ * order. */
 size_t timer_wheel_advance(struct timer_wheel *wheel, uint64_t now_ns, uint32_t *out_timers,
 			   size_t max);
+
+/* True: the last advance stopped before its time, because a crowd of timers had to be moved to
+ * finer lists and one call moves no more than a few thousand. Whoever does not ask gets the rest
+ * with the next advance. */
+bool timer_wheel_behind(const struct timer_wheel *wheel);
 
 size_t timer_wheel_bytes(const struct timer_wheel *wheel);
