@@ -16,6 +16,13 @@ enum rule_kind {
 			  says why */
 };
 
+/* How a query is read. */
+struct query_options {
+	const char *category_field; /* NULL = event.category */
+	bool strict_fields; /* a field that is not known and not optional is refused, as with a
+			       mapping */
+};
+
 enum rule_severity { SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH, SEVERITY_CRITICAL };
 
 enum { RULE_KEYS_MAX = 16, RULE_STAGES_MAX = 256, RULE_NO_STEP = UINT32_MAX };

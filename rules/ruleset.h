@@ -36,13 +36,6 @@ bool ruleset_add_path(struct ruleset_builder *builder, const char *path,
 bool ruleset_add_text(struct ruleset_builder *builder, const char *file, const char *text,
 		      size_t size_bytes, struct complaints *complaints);
 
-/* How an ad-hoc query is read. */
-struct query_options {
-	const char *category_field; /* NULL = event.category */
-	bool strict_fields; /* a field that is not known and not optional is refused, as with a
-			       mapping */
-};
-
 /* Adds a bare EQL query as a rule without metadata. */
 bool ruleset_add_query(struct ruleset_builder *builder, const char *query, size_t size_bytes,
 		       const struct query_options *options, struct complaints *complaints);
