@@ -71,11 +71,48 @@ struct text_list {
 	size_t count;
 };
 
+/* `field` equal to `value` in the alert's event sets another severity or score. */
+struct rule_mapping {
+	const char *field;
+	const char *value; /* "" for a score that is the field's own value */
+	enum rule_severity severity;
+};
+
+/* One alert per group and duration instead of many. */
+struct rule_suppression {
+	struct text_list group_by;
+	uint64_t duration_ns;		     /* 0 = per run of the rule */
+	const char *missing_fields_strategy; /* "suppress" or "doNotSuppress" */
+};
+
+/* type = "new_terms": a combination of values not seen within the window. */
+struct rule_new_terms {
+	struct text_list fields;
+	uint64_t window_ns;
+};
+
+/* type = "threshold": at least `value` events of a group. */
+struct rule_threshold {
+	struct text_list fields;
+	uint64_t value;
+	const char *cardinality_field; /* or NULL: so many distinct values of it */
+	uint64_t cardinality;
+};
+
+/* Something about a rule that its author may not have meant; it runs nevertheless. */
+struct rule_lint {
+	uint32_t line; /* of the rule's file; 0 = the whole rule */
+	uint32_t column;
+	const char *text;
+};
+
 struct rule {
 	uint32_t index; /* in its ruleset */
 	enum rule_kind kind;
 	const char *file;
-	const char *id; /* rule_id; a UUID in the public files */
+	uint32_t line;	  /* where [rule] stands in it */
+	const char *type; /* "eql", "query", "new_terms", ... */
+	const char *id;	  /* rule_id; a UUID in the public files */
 	const char *name;
 	const char *description;
 	const char *version; /* as text; "1" when the file has none */
@@ -98,8 +135,33 @@ struct rule {
 	struct text_list indices;
 	struct text_list references;
 	struct text_list false_positives;
+	struct text_list integrations;
+	struct text_list investigation_fields;
 	const struct rule_threat *threats;
 	size_t threat_count;
+
+	/* what the file says about itself and about the system it comes from: carried */
+	const char *maturity; /* "production", ... or NULL, as are all below */
+	const char *creation_date;
+	const char *updated_date;
+	const char *min_stack_version;
+	const char *timestamp_override;
+	const char *event_category_override; /* the field that `process where` tests */
+	const char *tiebreaker_field;
+	const char *timeline_id;
+	const char *timeline_title;
+	struct text_list exceptions; /* list_id of each exceptions_list */
+	const struct rule_mapping *severity_mappings;
+	size_t severity_mapping_count;
+	const struct rule_mapping *risk_score_mappings;
+	size_t risk_score_mapping_count;
+	const struct rule_suppression *suppression;
+	const struct rule_new_terms *new_terms;
+	const struct rule_threshold *threshold;
+	bool disabled; /* enabled = false */
+
+	const struct rule_lint *lints;
+	size_t lint_count;
 
 	uint32_t datasets;    /* events of these datasets only; all bits set without `index` */
 	uint16_t key_count;   /* join keys of each stage */
