@@ -75,7 +75,7 @@ static inline uint8_t cursor_u8(struct cursor *cursor)
 static inline uint16_t cursor_be16(struct cursor *cursor)
 {
 	const uint8_t *bytes = cursor_take(cursor, 2);
-	return bytes ? (uint16_t)((uint16_t)(bytes[0] << 8) | bytes[1]) : 0;
+	return (uint16_t)(bytes ? bytes[0] << 8 | bytes[1] : 0);
 }
 
 static inline uint32_t cursor_be24(struct cursor *cursor)
