@@ -16,7 +16,7 @@ enum flow_end_reason {
 	FLOW_OPEN,	   /* it has not */
 	FLOW_END_FIN,	   /* both sides said FIN */
 	FLOW_END_RST,	   /* either side said RST */
-	FLOW_END_IDLE,	   /* idle time-out */
+	FLOW_END_IDLE,	   /* idle time-out, or its ports were taken by a new connection */
 	FLOW_END_HARD,	   /* hard time-out: cut, goes on as a new record */
 	FLOW_END_EVICTED,  /* made room for others */
 	FLOW_END_FINISHED, /* the capture ended */
@@ -105,6 +105,9 @@ struct watermark {
 	uint32_t unused;
 	uint64_t time_ns; /* capture: packet time; input: time of receipt */
 };
+
+/* The type that answers an ICMP or ICMPv6 type (8 echo, 0 reply), or -1: none does. */
+int icmp_counterpart(uint8_t ip_protocol, uint8_t type);
 
 /* Community ID v1: base64 of SHA-1 over seed and ordered five-tuple, "1:...". NUL-terminated.
  * Source: github.com/corelight/community-id-spec. ICMP types are mapped to their counterparts. */

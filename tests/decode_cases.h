@@ -1,0 +1,15 @@
+/* decode_cases.h: the rows of test_decode.c, also walked by test_tracker.c. CASE(name, link type,
+ * bytes, expected). */
+
+CASE("TCP over IPv4", 1, ETHERNET(IPV4_TYPE) IPV4("\x06") TCP_SEGMENT,
+     { TCP_FLOW, .layer_count = 3 }),
+CASE("UDP over IPv6", 1, ETHERNET(IPV6_TYPE) IPV6("\x11") UDP_DATAGRAM,
+     { UDP_FLOW, .layer_count = 3 }),
+CASE("VLAN", 1, ETHERNET("\x81\0") "\x60\x64" IPV4_TYPE IPV4("\x06") TCP_SEGMENT,
+     { TCP_FLOW, .vlan_ids = { 100 }, .layer_count = 4 }),
+CASE("QinQ", 1, ETHERNET("\x88\xa8") "\0\x0a\x81\0\0\x14" IPV4_TYPE IPV4("\x06") TCP_SEGMENT,
+     { TCP_FLOW, .vlan_ids = { 10, 20 }, .layer_count = 5 }),
+CASE("ARP", 1, ETHERNET("\x08\x06") "\0\x01\x08\0\x06\x04\0\x01", { .verdict = DECODE_NOT_IP }),
+CASE("echo request", 1, ETHERNET(IPV4_TYPE) IPV4("\x01") "\x08\0\0\0\0\x01\0\x01ping",
+     { .ip_protocol = 1, .source_port = 8, .payload_bytes = 8 }),
+CASE("unknown link type", 9999, "anything", { .verdict = DECODE_UNKNOWN_LINK }),
