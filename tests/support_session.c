@@ -76,7 +76,8 @@ struct driven drive_session(const struct session_protocol *protocol,
 		const ssize_t consumed = protocol->feed(session, copy, end - begin, &sink);
 		free(copy);
 		for (; driver.unanswered > 0 && consumed >= 0; driver.unanswered--)
-			protocol->safe(session, &sink);
+			if (protocol->safe)
+				protocol->safe(session, &sink);
 		if (consumed > 0)
 			begin += (size_t)consumed;
 		driven.result = consumed < 0 ? consumed : (ssize_t)(end - begin);

@@ -45,7 +45,12 @@ struct session_protocol {
 	 * hang up (EPROTO the bytes break the protocol, EMSGSIZE they exceed a limit). */
 	ssize_t (*feed)(void *session, const void *bytes, size_t size_bytes,
 			const struct session_sink *sink);
-	/* The oldest checkpoint that has not been answered is safe. */
+	/* The sender closed in order: what it sent last and did not terminate. NULL = nothing can
+	 * be left. */
+	void (*end)(void *session, const void *bytes, size_t size_bytes,
+		    const struct session_sink *sink);
+	/* The oldest checkpoint that has not been answered is safe. NULL = the protocol has no
+	 * answers. */
 	void (*safe)(void *session, const struct session_sink *sink);
 	/* Called about once a second: keep-alives while the sender waits for an answer. NULL =
 	 * none. */
