@@ -19,13 +19,14 @@ struct cidr_set {
 /* --- building ----------------------------------------------------------------------------------
  */
 
-static cidr_key key_of_bytes(const uint8_t bytes[16])
+/* From the highest bit down; an IPv4 address at the top. */
+static inline cidr_key key_of(const struct ip_address *address, int family)
 {
-	uint64_t high;
-	uint64_t low;
-	memcpy(&high, bytes, sizeof(high));
-	memcpy(&low, bytes + 8, sizeof(low));
-	return (cidr_key)__builtin_bswap64(high) << 64 | __builtin_bswap64(low);
+	uint64_t halves[2];
+	memcpy(halves, address->bytes, sizeof(halves));
+	const cidr_key key =
+		(cidr_key)__builtin_bswap64(halves[0]) << 64 | __builtin_bswap64(halves[1]);
+	return family == FAMILY_V4 ? key << 96 : key;
 }
 
 static int family_of_prefix(const struct ip_prefix *prefix)
@@ -33,15 +34,13 @@ static int family_of_prefix(const struct ip_prefix *prefix)
 	return prefix->bits >= 96 && ip_address_is_v4(&prefix->address) ? FAMILY_V4 : FAMILY_V6;
 }
 
-static struct cidr_item item_of(const struct cidr_entry *entry, size_t order)
+static struct cidr_item item_of(const struct cidr_entry *entry, int family, size_t order)
 {
-	const bool v4 = family_of_prefix(&entry->prefix) == FAMILY_V4;
-	const unsigned host_bits = 128U - entry->prefix.bits;
-	cidr_key key = key_of_bytes(entry->prefix.address.bytes);
-	key = host_bits == 128 ? 0 : key >> host_bits << host_bits;
+	const unsigned bits = entry->prefix.bits - (family == FAMILY_V4 ? 96U : 0);
+	const cidr_key mask = bits == 0 ? 0 : ~(cidr_key)0 << (128 - bits);
 	return (struct cidr_item){
-		.network = v4 ? key << 96 : key,
-		.bits = v4 ? entry->prefix.bits - 96U : entry->prefix.bits,
+		.network = key_of(&entry->prefix.address, family) & mask,
+		.bits = bits,
 		.value = entry->value,
 		.order = (uint32_t)order,
 	};
@@ -80,9 +79,9 @@ static bool fill_tree(struct cidr_set *set, int family, const struct cidr_entry 
 	size_t kept = 0;
 	for (size_t i = 0; i < count; i++) {
 		if (family_of_prefix(&entries[i].prefix) == family)
-			items[kept++] = item_of(&entries[i], i);
+			items[kept++] = item_of(&entries[i], family, i);
 	}
-	set->trees[family] = cidr_tree_open(items, kept);
+	set->trees[family] = cidr_tree_open(family == FAMILY_V4 ? 32 : 128, items, kept);
 	free(items);
 	return set->trees[family] != NULL;
 }
@@ -145,35 +144,60 @@ size_t cidr_set_bytes(const struct cidr_set *set)
 
 uint32_t cidr_set_find(const struct cidr_set *set, const struct ip_address *address)
 {
-	const bool v4 = ip_address_is_v4(address);
-	const struct cidr_tree *tree = set->trees[v4 ? FAMILY_V4 : FAMILY_V6];
+	const int family = ip_address_is_v4(address) ? FAMILY_V4 : FAMILY_V6;
+	if (set->trees[family])
+		return cidr_tree_find(set->trees[family], key_of(address, family));
 	uint32_t value;
-	if (tree) {
-		const cidr_key key = key_of_bytes(address->bytes);
-		return cidr_tree_find(tree, v4 ? key << 96 : key);
-	}
 	set->small_batch(&set->small, address, 1, &value);
 	return value;
 }
 
-/* Up to CIDR_WALKS_MAX addresses. Those whose family is small are answered at once. */
+/* Up to CIDR_BATCH addresses of one family. */
+static void find_family(const struct cidr_set *set, int family, const struct ip_address *addresses,
+			size_t count, uint32_t *out_values)
+{
+	if (!set->trees[family]) {
+		set->small_batch(&set->small, addresses, count, out_values);
+		return;
+	}
+	struct cidr_keys keys;
+	for (size_t i = 0; i < count; i++) {
+		const cidr_key key = key_of(&addresses[i], family);
+		keys.high[i] = (uint64_t)(key >> 64);
+		keys.low[i] = (uint64_t)key;
+	}
+	cidr_tree_find_batch(set->trees[family], &keys, count, out_values);
+}
+
+/* Up to CIDR_BATCH addresses. When both families are among them, each is gathered and searched on
+ * its own. */
 static void find_some(const struct cidr_set *set, const struct ip_address *addresses, size_t count,
 		      uint32_t *out_values)
 {
-	struct cidr_walk walks[CIDR_WALKS_MAX];
-	size_t walk_count = 0;
+	uint8_t members[FAMILIES][CIDR_BATCH];
+	size_t counts[FAMILIES] = { 0 };
 	for (size_t i = 0; i < count; i++) {
 		const bool v4 = ip_address_is_v4(&addresses[i]);
-		const struct cidr_tree *tree = set->trees[v4 ? FAMILY_V4 : FAMILY_V6];
-		if (!tree) {
-			set->small_batch(&set->small, &addresses[i], 1, &out_values[i]);
-			continue;
-		}
-		const cidr_key key = key_of_bytes(addresses[i].bytes);
-		walks[walk_count++] =
-			(struct cidr_walk){ tree, v4 ? key << 96 : key, &out_values[i] };
+		members[FAMILY_V4][counts[FAMILY_V4]] = (uint8_t)i;
+		members[FAMILY_V6][counts[FAMILY_V6]] = (uint8_t)i;
+		counts[FAMILY_V4] += v4;
+		counts[FAMILY_V6] += !v4;
 	}
-	cidr_tree_find_batch(walks, walk_count);
+	for (int family = 0; family < FAMILIES; family++) {
+		if (counts[family] == count) {
+			find_family(set, family, addresses, count, out_values);
+			return;
+		}
+	}
+	for (int family = 0; family < FAMILIES; family++) {
+		struct ip_address gathered[CIDR_BATCH];
+		uint32_t values[CIDR_BATCH];
+		for (size_t j = 0; j < counts[family]; j++)
+			gathered[j] = addresses[members[family][j]];
+		find_family(set, family, gathered, counts[family], values);
+		for (size_t j = 0; j < counts[family]; j++)
+			out_values[members[family][j]] = values[j];
+	}
 }
 
 void cidr_set_find_batch(const struct cidr_set *set, const struct ip_address *addresses,
@@ -183,9 +207,9 @@ void cidr_set_find_batch(const struct cidr_set *set, const struct ip_address *ad
 		set->small_batch(&set->small, addresses, count, out_values);
 		return;
 	}
-	for (size_t done = 0; done < count; done += CIDR_WALKS_MAX) {
+	for (size_t done = 0; done < count; done += CIDR_BATCH) {
 		const size_t left = count - done;
-		find_some(set, addresses + done, left < CIDR_WALKS_MAX ? left : CIDR_WALKS_MAX,
+		find_some(set, addresses + done, left < CIDR_BATCH ? left : CIDR_BATCH,
 			  out_values + done);
 	}
 }

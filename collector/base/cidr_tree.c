@@ -60,6 +60,7 @@ struct cidr_tree {
 	struct node *pool; /* nodes, and lines of entries that found no room in theirs */
 	struct tail *tails;
 	uint32_t *values; /* NULL: a leaf is its value + 1; else its index + 1 here */
+	uint32_t key_bits;
 	uint32_t root_bits;
 	uint32_t pool_lines;
 	uint32_t tail_count;
@@ -256,12 +257,14 @@ static bool number_values(struct cidr_tree *tree, struct cidr_item *items, size_
 	return true;
 }
 
+/* Measured, 100,000 IPv4 networks: 20 bits (4 MB) 6.9 ns, 24 bits (67 MB) 13.7; a million: 20 bits
+ * 16.7 ns, 24 bits 14.6. */
 static uint32_t root_bits_for(size_t count)
 {
 	static const struct {
 		size_t most;
 		uint32_t bits;
-	} sizes[] = { { 256, 8 }, { 8192, 16 }, { 65536, 20 }, { SIZE_MAX, 24 } };
+	} sizes[] = { { 256, 8 }, { 4096, 16 }, { 500000, 20 }, { SIZE_MAX, 24 } };
 	size_t i = 0;
 	while (count > sizes[i].most)
 		i++;
@@ -298,7 +301,7 @@ static bool build(struct cidr_tree *tree, struct builder *builder, const struct 
 	return tree->pool && tree->tails;
 }
 
-struct cidr_tree *cidr_tree_open(struct cidr_item *items, size_t count)
+struct cidr_tree *cidr_tree_open(unsigned key_bits, struct cidr_item *items, size_t count)
 {
 	if (count >= NUMBER_MASK) {
 		errno = ENOMEM;
@@ -309,6 +312,7 @@ struct cidr_tree *cidr_tree_open(struct cidr_item *items, size_t count)
 		return NULL;
 	struct builder builder = { 0 };
 	count = sort_items(items, count);
+	tree->key_bits = key_bits;
 	tree->root_bits = root_bits_for(count);
 	if (!number_values(tree, items, count) || !build(tree, &builder, items, count)) {
 		cidr_tree_close(tree);
@@ -366,15 +370,20 @@ ALWAYS_INLINE uint32_t step(const struct cidr_tree *tree, uint32_t entry, unsign
 	return ((const uint32_t *)(const void *)tree->pool)[node->first_entry + run];
 }
 
-/* From a leaf or a tail to the value. */
-ALWAYS_INLINE uint32_t finish(const struct cidr_tree *tree, uint32_t entry, cidr_key key)
+/* The leaf for a key that ends in a tail. */
+ALWAYS_INLINE uint32_t leave_tail(const struct cidr_tree *tree, uint32_t entry, cidr_key key,
+				  bool narrow)
 {
-	if (kind_of(entry) == KIND_TAIL) {
-		const struct tail *tail = &tree->tails[entry & NUMBER_MASK];
-		const bool inside = (key ^ tail->network) >> (KEY_BITS - tail->bits) == 0;
-		entry = inside ? tail->inside : tail->outside;
-	}
-	return tree->values && entry ? tree->values[entry - 1] : entry - 1; /* 0 -> CIDR_NONE */
+	const struct tail *tail = &tree->tails[entry & NUMBER_MASK];
+	const cidr_key difference = key ^ tail->network;
+	const bool inside = narrow ? (uint64_t)(difference >> 64) >> (64 - tail->bits) == 0
+				   : difference >> (KEY_BITS - tail->bits) == 0;
+	return inside ? tail->inside : tail->outside;
+}
+
+ALWAYS_INLINE uint32_t value_of_leaf(const struct cidr_tree *tree, uint32_t leaf)
+{
+	return tree->values && leaf ? tree->values[leaf - 1] : leaf - 1; /* 0 -> CIDR_NONE */
 }
 
 ALWAYS_INLINE uint32_t find(const struct cidr_tree *tree, cidr_key key)
@@ -383,77 +392,101 @@ ALWAYS_INLINE uint32_t find(const struct cidr_tree *tree, cidr_key key)
 	for (cidr_key left = key << tree->root_bits; kind_of(entry) == KIND_CHILD;
 	     left <<= NODE_BITS)
 		entry = step(tree, entry, (unsigned)(left >> (KEY_BITS - NODE_BITS)));
-	return finish(tree, entry, key);
+	if (kind_of(entry) == KIND_TAIL)
+		entry = leave_tail(tree, entry, key, false);
+	return value_of_leaf(tree, entry);
 }
 
-ALWAYS_INLINE void prefetch_entry(const struct cidr_tree *tree, uint32_t entry)
-{
-	if (kind_of(entry) == KIND_CHILD)
-		__builtin_prefetch(&tree->pool[entry & NUMBER_MASK]);
-	else if (kind_of(entry) == KIND_TAIL)
-		__builtin_prefetch(&tree->tails[entry & NUMBER_MASK]);
-}
-
-/* A search that goes on below the root. */
-struct search {
-	const struct cidr_walk *walk;
-	cidr_key left; /* bits not yet decided */
-	uint32_t entry;
+/* A batch on its way: which keys stand on a node and which on a tail. Sorting them into two lists
+ * without a branch is what makes a batch fast: whether an address stops here or goes on is a coin
+ * toss that the CPU loses half of the time. */
+struct flight {
+	uint32_t entries[CIDR_BATCH];
+	uint8_t on_node[CIDR_BATCH + 1];
+	uint8_t on_tail[CIDR_BATCH + 1];
+	size_t node_count;
+	size_t tail_count;
 };
 
-/* One more node for each search; returns how many still stand on one. */
-ALWAYS_INLINE size_t step_all(struct search *searches, size_t count)
+ALWAYS_INLINE void arrive(struct flight *flight, size_t i, uint32_t entry)
 {
-	size_t going = 0;
-	for (size_t i = 0; i < count; i++) {
-		struct search search = searches[i];
-		const struct cidr_tree *tree = search.walk->tree;
-		if (kind_of(search.entry) != KIND_CHILD) {
-			*search.walk->out_value = finish(tree, search.entry, search.walk->key);
-			continue;
-		}
-		search.entry =
-			step(tree, search.entry, (unsigned)(search.left >> (KEY_BITS - NODE_BITS)));
-		search.left <<= NODE_BITS;
-		prefetch_entry(tree, search.entry);
-		searches[going++] = search;
-	}
-	return going;
+	flight->entries[i] = entry;
+	flight->on_node[flight->node_count] = (uint8_t)i;
+	flight->node_count += kind_of(entry) == KIND_CHILD;
+	flight->on_tail[flight->tail_count] = (uint8_t)i;
+	flight->tail_count += kind_of(entry) == KIND_TAIL;
 }
 
-ALWAYS_INLINE void find_batch(const struct cidr_walk *walks, size_t count)
+/* `narrow` is a constant at each call: keys are in their high half. */
+ALWAYS_INLINE cidr_key key_at(const struct cidr_keys *keys, size_t i, bool narrow)
 {
-	struct search searches[CIDR_WALKS_MAX];
-	size_t going = 0;
+	return (cidr_key)keys->high[i] << 64 | (narrow ? 0 : keys->low[i]);
+}
+
+/* One more node for every key that stands on one. */
+ALWAYS_INLINE void step_all(const struct cidr_tree *tree, struct flight *flight,
+			    const struct cidr_keys *keys, unsigned depth, bool narrow)
+{
+	const size_t going = flight->node_count;
+	for (size_t j = 0; j < going; j++)
+		__builtin_prefetch(&tree->pool[flight->entries[flight->on_node[j]] & NUMBER_MASK]);
+	flight->node_count = 0;
+	for (size_t j = 0; j < going; j++) {
+		const size_t i = flight->on_node[j];
+		const unsigned byte =
+			narrow ? (unsigned)(keys->high[i] << depth >> (64 - NODE_BITS))
+			       : (unsigned)(key_at(keys, i, narrow) << depth >>
+					    (KEY_BITS - NODE_BITS));
+		arrive(flight, i, step(tree, flight->entries[i], byte));
+	}
+}
+
+ALWAYS_INLINE void leave_tails(const struct cidr_tree *tree, struct flight *flight,
+			       const struct cidr_keys *keys, bool narrow)
+{
+	for (size_t j = 0; j < flight->tail_count; j++)
+		__builtin_prefetch(&tree->tails[flight->entries[flight->on_tail[j]] & NUMBER_MASK]);
+	for (size_t j = 0; j < flight->tail_count; j++) {
+		const size_t i = flight->on_tail[j];
+		flight->entries[i] =
+			leave_tail(tree, flight->entries[i], key_at(keys, i, narrow), narrow);
+	}
+}
+
+ALWAYS_INLINE void find_batch(const struct cidr_tree *tree, const struct cidr_keys *keys,
+			      size_t count, uint32_t *out_values, bool narrow)
+{
+	struct flight flight;
+	flight.node_count = flight.tail_count = 0;
+	const unsigned root_shift = 64 - tree->root_bits;
 	for (size_t i = 0; i < count; i++)
-		__builtin_prefetch(&walks[i].tree->root[root_index(walks[i].tree, walks[i].key)]);
-	for (size_t i = 0; i < count; i++) {
-		const struct cidr_walk *walk = &walks[i];
-		const uint32_t entry = walk->tree->root[root_index(walk->tree, walk->key)];
-		if (kind_of(entry) == KIND_LEAF) {
-			*walk->out_value = finish(walk->tree, entry, walk->key);
-			continue;
-		}
-		prefetch_entry(walk->tree, entry);
-		searches[going++] =
-			(struct search){ walk, walk->key << walk->tree->root_bits, entry };
-	}
-	while (going > 0)
-		going = step_all(searches, going);
+		__builtin_prefetch(&tree->root[keys->high[i] >> root_shift]);
+	for (size_t i = 0; i < count; i++)
+		arrive(&flight, i, tree->root[keys->high[i] >> root_shift]);
+	for (unsigned depth = tree->root_bits; flight.node_count > 0; depth += NODE_BITS)
+		step_all(tree, &flight, keys, depth, narrow);
+	leave_tails(tree, &flight, keys, narrow);
+	for (size_t i = 0; i < count; i++)
+		out_values[i] = value_of_leaf(tree, flight.entries[i]);
 }
 
+/* The same code four times: with the instruction that counts bits or without, for short keys or
+ * long. */
 #ifdef __x86_64__
-/* With the instruction that counts bits: 2 of 8 ns at 100,000 networks. */
-__attribute__((target("popcnt"))) static uint32_t find_popcnt(const struct cidr_tree *tree,
-							      cidr_key key)
+#define POPCNT __attribute__((target("popcnt")))
+
+POPCNT static uint32_t find_popcnt(const struct cidr_tree *tree, cidr_key key)
 {
 	return find(tree, key);
 }
 
-__attribute__((target("popcnt"))) static void find_batch_popcnt(const struct cidr_walk *walks,
-								size_t count)
+POPCNT static void find_batch_popcnt(const struct cidr_tree *tree, const struct cidr_keys *keys,
+				     size_t count, uint32_t *out_values)
 {
-	find_batch(walks, count);
+	if (tree->key_bits == 32)
+		find_batch(tree, keys, count, out_values, true);
+	else
+		find_batch(tree, keys, count, out_values, false);
 }
 #endif
 
@@ -466,13 +499,17 @@ uint32_t cidr_tree_find(const struct cidr_tree *tree, cidr_key key)
 	return find(tree, key);
 }
 
-void cidr_tree_find_batch(const struct cidr_walk *walks, size_t count)
+void cidr_tree_find_batch(const struct cidr_tree *tree, const struct cidr_keys *keys, size_t count,
+			  uint32_t out_values[CIDR_BATCH])
 {
 #ifdef __x86_64__
 	if (__builtin_cpu_supports("popcnt")) {
-		find_batch_popcnt(walks, count);
+		find_batch_popcnt(tree, keys, count, out_values);
 		return;
 	}
 #endif
-	find_batch(walks, count);
+	if (tree->key_bits == 32)
+		find_batch(tree, keys, count, out_values, true);
+	else
+		find_batch(tree, keys, count, out_values, false);
 }

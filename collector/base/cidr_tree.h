@@ -19,21 +19,20 @@ struct cidr_item {
 
 struct cidr_tree;
 
-/* Sorts the items. NULL with errno; the caller closes. */
-struct cidr_tree *cidr_tree_open(struct cidr_item *items, size_t count);
+/* Sorts the items. `key_bits` is 32 or 128. NULL with errno; the caller closes. */
+struct cidr_tree *cidr_tree_open(unsigned key_bits, struct cidr_item *items, size_t count);
 void cidr_tree_close(struct cidr_tree *tree);
 size_t cidr_tree_bytes(const struct cidr_tree *tree);
 
 uint32_t cidr_tree_find(const struct cidr_tree *tree, cidr_key key);
 
-/* One search of a batch; the trees may differ. `entry` ends as the value. */
-struct cidr_walk {
-	const struct cidr_tree *tree;
-	cidr_key key;
-	uint32_t *out_value;
+/* Up to CIDR_BATCH keys at once, step by step together, so that their cache misses overlap. */
+enum { CIDR_BATCH = 32 };
+
+struct cidr_keys {
+	uint64_t high[CIDR_BATCH];
+	uint64_t low[CIDR_BATCH]; /* not looked at for IPv4 */
 };
 
-enum { CIDR_WALKS_MAX = 32 };
-
-/* All walks step by step together, so that their cache misses overlap. */
-void cidr_tree_find_batch(const struct cidr_walk *walks, size_t count);
+void cidr_tree_find_batch(const struct cidr_tree *tree, const struct cidr_keys *keys, size_t count,
+			  uint32_t out_values[CIDR_BATCH]);
