@@ -65,7 +65,7 @@ static void fill_small(struct cidr_set *set, int family, const struct cidr_entry
 		if (family_of_prefix(&entries[i].prefix) == family)
 			sorted[kept++] = &entries[i];
 	}
-	qsort(sorted, kept, sizeof(sorted[0]), compare_entries);
+	qsort(sorted, kept, sizeof(const struct cidr_entry *), compare_entries);
 	for (size_t i = 0; i < kept; i++)
 		cidr_small_add(&set->small, sorted[i]);
 }

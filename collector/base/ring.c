@@ -50,7 +50,7 @@ struct ring {
 	uint64_t size_bytes;
 };
 
-static_assert(sizeof(struct ring) == 5 * LINE_BYTES, "one line per writer");
+static_assert(sizeof(struct ring) == 5L * LINE_BYTES, "one line per writer");
 static_assert(sizeof(struct ring) <= PAGE_BYTES, "the data starts on the next page");
 
 static uint64_t stride_of(uint64_t size_bytes)
