@@ -12,6 +12,7 @@ struct http_request {
 	const char *authorization; /* header values; NULL = not sent */
 	const char *content_encoding;
 	const char *content_type;
+	const char *peer_name; /* CN of the client's certificate, verified; NULL = none */
 	const char *body;
 	size_t body_bytes;
 };

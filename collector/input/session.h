@@ -16,8 +16,10 @@
 #include <sys/types.h>
 
 enum document_kind {
-	DOCUMENT_JSON, /* one JSON object, for normaliser_json */
-	DOCUMENT_XML,  /* one <Event>, for normaliser_xml */
+	DOCUMENT_JSON,	   /* one JSON object, for normaliser_json */
+	DOCUMENT_XML,	   /* one <Event>, for normaliser_xml */
+	DOCUMENT_BOOKMARK, /* what to hand back to a sender that asks where it was; not an event
+			      (wef.h) */
 };
 
 /* What a session may do with what it finds. Everything is borrowed for the call. */
