@@ -15,6 +15,8 @@
 #include <stdint.h>
 
 #include "collector/base/counter.h"
+#include "collector/base/hash.h"
+#include "correlator/join_key.h"
 #include "rules/ruleset.h"
 
 struct sequences;
@@ -29,22 +31,35 @@ enum match_change {
 
 struct sequence_match {
 	const struct rule *rule;
-	uint64_t identity; /* of (rule, key, completing event): equal in every run */
+	uint64_t identity; /* of (rule, key, last event; of a sample the first event of its window):
+			      equal in every run */
 	size_t event_count;
 	const struct event *const
 		*events; /* stage order, NULL for a missing event; valid during the call */
+	struct join_key key;
+	uint16_t key_stage; /* a stage whose event has the key */
 };
+
+/* The values of a match's join keys, in the order of the rule's keys, NULL for null; they belong to
+ * *out_event. Returns how many there are. `out_values` has room for RULE_KEYS_MAX. */
+size_t sequence_match_keys(const struct sequence_match *match, const struct event **out_event,
+			   const struct event_value **out_values);
 
 typedef void sequence_match_fn(void *context, enum match_change change,
 			       const struct sequence_match *match);
 
 struct sequence_settings {
-	uint64_t horizon_ns; /* how late an event may be; also how long a sequence without maxspan
-				waits. 0 = for ever */
-	size_t store_bytes;  /* 0 = default */
-	uint32_t max_keys;   /* pending (rule, key) pairs, 0 = default */
-	int settle; /* hand matches over only when the watermark has passed them, in order: replay
-		     */
+	/* How late an event may be. A sequence without maxspan, and a sample, may take as long as
+	 * this or as its rule looks back (`from`), whichever is longer. 0 = for ever. */
+	uint64_t horizon_ns;
+	size_t store_bytes; /* 0 = default */
+	uint32_t max_keys;  /* pending (rule, key) pairs, 0 = default */
+	/* Hand matches over only when nothing can change them any more, ordered by (the time when
+	 * that is, last event, rule, key): replay. Otherwise a match is handed over at once, but
+	 * one with missing events, which must wait. */
+	int settle;
+	uint32_t samples_per_key; /* of RULE_SAMPLE, in one window; 0 = 1 */
+	struct hash_seed seed;	  /* of tables; no result depends on it */
 };
 
 /* NULL with errno; the caller closes. */
@@ -53,10 +68,20 @@ struct sequences *sequences_open(const struct ruleset *ruleset,
 				 void *context, struct counters *counters);
 void sequences_close(struct sequences *sequences);
 
+/* The same for rules that are in no ruleset; they must outlive it. */
+struct sequences *sequences_open_rules(const struct rule *const *rules, size_t rule_count,
+				       const struct sequence_settings *settings,
+				       sequence_match_fn *found, void *context,
+				       struct counters *counters);
+
 /* An event that satisfied these steps. Adding the same identity again replaces the earlier copy
- * (its attribution was revised); with no steps, forgets it. */
+ * (its attribution was revised); with no steps, forgets it: as if the earlier one had never been.
+ * One older than the watermark is counted and not used, but by rules of one step. */
 void sequences_add(struct sequences *sequences, const struct event *event, const step_id *steps,
 		   size_t step_count);
+
+/* How many pending events of this rule were forgotten for want of room. */
+uint64_t sequences_evicted_count(const struct sequences *sequences, uint32_t rule);
 
 /* No event older than this will come any more: missing events are decided, expired state is
  * dropped. */
