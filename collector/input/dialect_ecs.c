@@ -55,6 +55,9 @@ static enum dataset dataset_of(const struct raw_event *raw)
 static enum event_role role_of(const struct mapping *mapping)
 {
 	if (has(mapping, FIELD_event_category, "process")) {
+		/* PowerShell's engine events are "process", too, but name no process */
+		if (!raw_get(mapping->raw, RAW_ecs_pid))
+			return EVENT_OTHER;
 		if (has(mapping, FIELD_event_type, "start"))
 			return EVENT_PROCESS_START;
 		return has(mapping, FIELD_event_type, "end") ? EVENT_PROCESS_END : EVENT_OTHER;

@@ -271,13 +271,13 @@ static void map_logon(struct mapping *mapping)
 		[10] = "RemoteInteractive",
 		[11] = "CachedInteractive",
 	};
-	const bool has_target = raw_get(mapping->raw, RAW_TargetLogonId) != NULL &&
-				mapping->event_id != PROCESS_CREATED;
+	uint16_t slot = RAW_LogonId;
+	if (raw_get(mapping->raw, RAW_SubjectLogonId))
+		slot = RAW_SubjectLogonId;
+	else if (raw_get(mapping->raw, RAW_TargetLogonId))
+		slot = RAW_TargetLogonId;
 	int64_t type;
-	map_text(mapping, FIELD_winlog_logon_id,
-		 has_target			      ? RAW_TargetLogonId
-		 : raw_get(mapping->raw, RAW_LogonId) ? RAW_LogonId
-						      : RAW_SubjectLogonId);
+	map_text(mapping, FIELD_winlog_logon_id, slot);
 	if (raw_integer(raw_get(mapping->raw, RAW_LogonType), &type) && type >= 0 &&
 	    type < (int64_t)(sizeof(names) / sizeof(names[0])) && names[type])
 		map_constant(mapping, FIELD_winlog_logon_type, names[type]);

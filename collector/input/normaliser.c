@@ -15,6 +15,7 @@
 _Static_assert((int)NORMALISER_PADDING >= (int)JSON_PADDING, "the parser reads past its text");
 
 struct normaliser {
+	const struct fields *fields;
 	struct counters *counters;
 	struct keys *keys;
 	struct carrier_json *json;
@@ -62,6 +63,7 @@ struct normaliser *normaliser_open(const struct fields *fields, struct counters 
 	struct normaliser *normaliser = calloc(1, sizeof(*normaliser));
 	if (!normaliser)
 		return NULL;
+	normaliser->fields = fields;
 	normaliser->counters = counters;
 	normaliser->raw = raw_open();
 	normaliser->builder = event_builder_open(fields, counters);
@@ -231,17 +233,40 @@ static void map_event_data(struct normaliser *normaliser, struct mapping *mappin
 	}
 }
 
+/* A field of type ANY, which only a rule names: the value keeps its own type. */
+static void map_any(struct mapping *mapping, uint16_t field, const struct raw_value *value)
+{
+	char text[64];
+	int64_t integer;
+	if (value->kind == RAW_NUMBER && raw_integer(value, &integer)) {
+		event_add_integer(mapping->builder, field, integer);
+	} else if (value->kind == RAW_NUMBER && value->size_bytes < sizeof(text)) {
+		memcpy(text, value->text, value->size_bytes);
+		text[value->size_bytes] = '\0';
+		event_add_double(mapping->builder, field, strtod(text, NULL));
+	} else if (value->kind == RAW_BOOLEAN) {
+		event_add_boolean(mapping->builder, field, value->text[0] == 't');
+	} else {
+		event_add_text(mapping->builder, field, value->text, value->size_bytes);
+	}
+}
+
 /* ECS values of the document itself, where no dialect knew better. */
 static void map_rest(struct normaliser *normaliser, struct mapping *mapping)
 {
 	const struct raw_event *raw = mapping->raw;
 	for (size_t i = 0; i < raw->ecs_count; i++)
 		normaliser->skip_ecs[i] = event_has(mapping->builder, raw->ecs[i].field);
-	for (size_t i = 0; i < raw->ecs_count; i++)
-		if (!normaliser->skip_ecs[i])
-			event_add_as_field_type(mapping->builder, raw->ecs[i].field,
-						raw->ecs[i].value.text,
-						raw->ecs[i].value.size_bytes);
+	for (size_t i = 0; i < raw->ecs_count; i++) {
+		const struct raw_ecs_value *ecs = &raw->ecs[i];
+		if (normaliser->skip_ecs[i])
+			continue;
+		if (fields_type(normaliser->fields, ecs->field) == FIELD_TYPE_ANY)
+			map_any(mapping, ecs->field, &ecs->value);
+		else
+			event_add_as_field_type(mapping->builder, ecs->field, ecs->value.text,
+						ecs->value.size_bytes);
+	}
 }
 
 /* Equal for two copies of one event. A record is known by computer, channel, number and time

@@ -145,13 +145,12 @@ static void map_registry_data(struct mapping *mapping)
 		snprintf(text, sizeof(text), "%" PRIu64, number);
 		map_constant(mapping, FIELD_registry_data_strings, text);
 		map_constant(mapping, FIELD_registry_data_type, type);
-	} else if (raw_equals(details, "Binary Data")) {
-		map_constant(mapping, FIELD_registry_data_type, "REG_BINARY");
-	} else {
-		event_add_text(mapping->builder, FIELD_registry_data_strings, details->text,
-			       details->size_bytes);
-		map_constant(mapping, FIELD_registry_data_type, "REG_SZ");
+		return;
 	}
+	event_add_text(mapping->builder, FIELD_registry_data_strings, details->text,
+		       details->size_bytes);
+	map_constant(mapping, FIELD_registry_data_type,
+		     raw_equals(details, "Binary Data") ? "REG_BINARY" : "REG_SZ");
 }
 
 void sysmon_map_registry(struct mapping *mapping)
