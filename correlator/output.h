@@ -26,7 +26,10 @@ struct output_settings {
 	const char *spool_path; /* directory for alerts that cannot be delivered now; NULL = none */
 	int fixed_process_id; /* PROCID in syslog; 0 = getpid(): replay sets one, because replay is
 				 exact */
-	uint64_t give_up_ns;  /* at close: how long to go on trying; 0 = default 5 s */
+	uint64_t give_up_ns;  /* how long to wait for a receiver that takes nothing, before alerts
+				 for it are lost (no spool) or left in the spool; 0 = 5 s */
+	uint64_t spool_max_bytes; /* per destination; 0 = default 256 MB */
+	bool spool_unsynced;	  /* leave it to the kernel when spooled alerts reach the disk */
 };
 
 /* Parses the URLs, opens every destination, starts the thread. False and a complaint. `fields` must
@@ -34,13 +37,24 @@ struct output_settings {
 bool output_open(const struct output_settings *settings, const struct fields *fields,
 		 struct complaint *complaint, struct output **out_output);
 
-/* Hands an alert over; copies it. Waits when the output is behind (replay), or spools. Correlator
- * thread only. */
+/* Hands an alert over; copies it. Waits when the output thread is behind. Correlator thread only.
+ *
+ * Who counts what: the caller adds one alerts_raised per call (updates included, which it adds to
+ * alerts_updated besides). Each call ends in exactly one of alerts_delivered (every destination
+ * took it), alerts_spooled (kept on disk for some destination when the output was closed) and
+ * alerts_lost_output (some destination neither took it nor has it spooled). */
 void output_alert(struct output *output, const struct alert *alert);
 
+/* The output thread's counters, to be read while it runs. */
+const struct counters *output_counters(const struct output *output);
+
 /* Delivers what is left, stops the thread, adds its counters to `counters`, frees. False: something
- * could not be delivered nor spooled (exit code 8). */
+ * could not be delivered nor spooled (exit code 8). A no-op on NULL. */
 bool output_close(struct output *output, struct counters *counters);
+
+/* Sends one marked message of harmless content to a destination and waits for it to be taken.
+ * 0 or -errno, and a complaint that says what failed. Blocks for at most five seconds. */
+int output_probe(const char *url, struct complaint *complaint);
 
 /* One event as nested ECS JSON text into `out`, NUL-terminated, as jansson formats it (keys in
  * field order). Returns the length; >= size_bytes means cut. Used by formats, `eql`, `--flows` and

@@ -125,9 +125,13 @@ static void write_replaced(struct text_writer *writer, enum text_escape escape, 
 		write_format(writer, code > 0xffff ? "%su%08x" : "%su%04x",
 			     places[escape].backslash, code);
 	} else {
-		for (size_t i = 0; i < step; i++)
-			write_format(writer, "%sx%02x", places[escape].backslash,
-				     (unsigned char)bytes[i]);
+		static const char digits[] = "0123456789abcdef";
+		for (size_t i = 0; i < step; i++) {
+			const unsigned char byte = (unsigned char)bytes[i];
+			const char hex[] = { 'x', digits[byte >> 4], digits[byte & 15] };
+			write_words(writer, places[escape].backslash);
+			write_raw(writer, hex, sizeof(hex));
+		}
 	}
 }
 
