@@ -99,6 +99,12 @@ struct rule_threshold {
 	uint64_t cardinality;
 };
 
+/* In the order written: `head 4 | tail 2` is the last two of the first four. */
+struct rule_pipe {
+	bool tail; /* or head */
+	uint64_t count;
+};
+
 /* Something about a rule that its author may not have meant; it runs nevertheless. */
 struct rule_lint {
 	uint32_t line; /* of the rule's file; 0 = the whole rule */
@@ -170,8 +176,8 @@ struct rule {
 	step_id until_step;		   /* or RULE_NO_STEP */
 	const struct rule_key *until_keys; /* key_count of them, or NULL */
 	uint64_t maxspan_ns;		   /* 0 = none */
-	uint64_t head;			   /* pipes, for ad-hoc queries: UINT64_MAX = none */
-	uint64_t tail;
+	const struct rule_pipe *pipes;	   /* for ad-hoc queries */
+	size_t pipe_count;
 };
 
 /* "low", "medium", "high", "critical" */

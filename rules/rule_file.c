@@ -508,7 +508,7 @@ bool rule_file_read(const char *file, const char *text, size_t size_bytes, struc
 		return false;
 	}
 	struct rule_draft draft = {
-		.rule = { .until_step = RULE_NO_STEP, .head = UINT64_MAX, .tail = UINT64_MAX },
+		.rule = { .until_step = RULE_NO_STEP },
 	};
 	draft.lints = toml_read_room(&reader, RULE_LINTS_MAX, sizeof(*draft.lints));
 	if (!draft.lints)

@@ -65,8 +65,8 @@ const struct step_use *ruleset_step_uses(const struct ruleset *ruleset, step_id 
 /* Prints a rule's compiled program (for `eql --explain`). */
 void ruleset_print_program(const struct ruleset *ruleset, uint32_t rule, FILE *stream);
 
-/* --- matching
- * ------------------------------------------------------------------------------------- */
+/* --- matching ------------------------------------------------------------------------------------
+ */
 
 struct match_scratch;
 
@@ -82,6 +82,11 @@ size_t ruleset_match(const struct ruleset *ruleset, struct match_scratch *scratc
  * may drop it. Sound: derived from the conditions that every step over network events puts on
  * destination.ip. */
 bool ruleset_wants_destination(const struct ruleset *ruleset, const struct ip_address *destination);
+
+/* The same for a tap that drops by prefix: the fewest prefixes that hold every destination that no
+ * rule can want, up to `room` of them; returns how many there are. */
+size_t ruleset_unwanted_prefixes(const struct ruleset *ruleset, struct ip_prefix *out_prefixes,
+				 size_t room);
 
 /* Can any rule be satisfied by events of this category ("network")? */
 bool ruleset_wants_category(const struct ruleset *ruleset, const char *category);

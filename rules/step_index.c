@@ -1,0 +1,224 @@
+#include "rules/step_index.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The steps that need this text in this field: entries[first .. first + count). */
+struct slot {
+	uint32_t folded_hash;
+	uint16_t field; /* FIELD_NONE: empty */
+	uint32_t first;
+	uint32_t count;
+};
+
+struct step_index {
+	const struct indexed_step *steps;
+	size_t step_count;
+	struct slot *slots; /* open addressing, at most half full */
+	uint32_t slot_mask;
+	step_id *entries;
+	step_id *everywhere; /* steps that need no text */
+	size_t everywhere_count;
+	uint64_t field_bits[FIELD_MAX / 64]; /* fields that any slot has */
+};
+
+struct step_scratch {
+	struct program_scratch *programs;
+	uint32_t generation;	/* of the event at hand */
+	uint32_t generations[]; /* per step: of the event that it was last asked for */
+};
+
+static uint32_t bucket_of(uint16_t field, uint32_t folded_hash)
+{
+	return (folded_hash ^ field * 0x9e3779b9U) * 0x85ebca6bU >> 7;
+}
+
+/* The slot of a key, or the empty one where it belongs. */
+static struct slot *find_slot(const struct step_index *index, uint16_t field, uint32_t folded_hash)
+{
+	for (uint32_t i = bucket_of(field, folded_hash);; i++) {
+		struct slot *slot = &index->slots[i & index->slot_mask];
+		if (slot->field == FIELD_NONE ||
+		    (slot->field == field && slot->folded_hash == folded_hash))
+			return slot;
+	}
+}
+
+/* --- building ------------------------------------------------------------------------------------
+ */
+
+static bool is_dead(const struct indexed_step *step)
+{
+	return step->datasets == 0 || program_constant(step->program) == PROGRAM_ALWAYS_FALSE ||
+	       (step->access.known && step->access.count == 0);
+}
+
+static bool is_indexed(const struct indexed_step *step)
+{
+	return step->access.known && !is_dead(step);
+}
+
+static bool make_slots(struct step_index *index, size_t key_count, struct arena *arena)
+{
+	size_t slot_count = 16;
+	while (slot_count < 2 * key_count)
+		slot_count *= 2;
+	index->slot_mask = (uint32_t)(slot_count - 1);
+	index->slots = arena_take(arena, slot_count * sizeof(*index->slots));
+	index->entries = arena_take(arena, (key_count + 1) * sizeof(*index->entries));
+	index->everywhere = arena_take(arena, (index->step_count + 1) * sizeof(step_id));
+	if (!index->slots || !index->entries || !index->everywhere)
+		return false;
+	for (size_t i = 0; i < slot_count; i++)
+		index->slots[i].field = FIELD_NONE;
+	return true;
+}
+
+/* First the lengths of the lists, then their places, then the lists. */
+static void count_entries(struct step_index *index)
+{
+	for (size_t i = 0; i < index->step_count; i++) {
+		const struct indexed_step *step = &index->steps[i];
+		for (size_t j = 0; is_indexed(step) && j < step->access.count; j++) {
+			const struct access_key *key = &step->access.keys[j];
+			struct slot *slot = find_slot(index, key->field, key->folded_hash);
+			slot->field = key->field;
+			slot->folded_hash = key->folded_hash;
+			slot->count++;
+			index->field_bits[key->field / 64] |= UINT64_C(1) << key->field % 64;
+		}
+	}
+}
+
+static void place_entries(struct step_index *index)
+{
+	uint32_t next = 0;
+	for (uint32_t i = 0; i <= index->slot_mask; i++) {
+		index->slots[i].first = next;
+		next += index->slots[i].count;
+		index->slots[i].count = 0;
+	}
+}
+
+static void fill_entries(struct step_index *index)
+{
+	for (size_t i = 0; i < index->step_count; i++) {
+		const struct indexed_step *step = &index->steps[i];
+		if (!step->access.known && !is_dead(step))
+			index->everywhere[index->everywhere_count++] = (step_id)i;
+		for (size_t j = 0; is_indexed(step) && j < step->access.count; j++) {
+			const struct access_key *key = &step->access.keys[j];
+			struct slot *slot = find_slot(index, key->field, key->folded_hash);
+			index->entries[slot->first + slot->count++] = (step_id)i;
+		}
+	}
+}
+
+const struct step_index *step_index_make(const struct indexed_step *steps, size_t count,
+					 struct arena *arena)
+{
+	struct step_index *index = arena_take(arena, sizeof(*index));
+	size_t key_count = 0;
+	for (size_t i = 0; i < count; i++)
+		key_count += is_indexed(&steps[i]) ? steps[i].access.count : 0;
+	if (!index)
+		return NULL;
+	index->steps = steps;
+	index->step_count = count;
+	if (!make_slots(index, key_count, arena))
+		return NULL;
+	count_entries(index);
+	place_entries(index);
+	fill_entries(index);
+	return index;
+}
+
+size_t step_index_unindexed_count(const struct step_index *index)
+{
+	return index->everywhere_count;
+}
+
+/* --- matching ------------------------------------------------------------------------------------
+ */
+
+struct step_scratch *step_scratch_open(const struct step_index *index,
+				       const struct program_set *programs)
+{
+	struct step_scratch *scratch =
+		calloc(1, sizeof(*scratch) + index->step_count * sizeof(uint32_t));
+	if (!scratch)
+		return NULL;
+	scratch->programs = program_scratch_open(programs);
+	if (scratch->programs)
+		return scratch;
+	step_scratch_close(scratch);
+	return NULL;
+}
+
+void step_scratch_close(struct step_scratch *scratch)
+{
+	if (!scratch)
+		return;
+	program_scratch_close(scratch->programs);
+	free(scratch);
+}
+
+static void begin_event(const struct step_index *index, struct step_scratch *scratch)
+{
+	program_scratch_next_event(scratch->programs);
+	if (++scratch->generation != 0)
+		return;
+	memset(scratch->generations, 0, index->step_count * sizeof(uint32_t));
+	scratch->generation = 1;
+}
+
+/* Asks the steps that were not asked for this event yet; appends the satisfied ones. */
+static size_t ask(const struct step_index *index, struct step_scratch *scratch,
+		  const struct event *event, const step_id *steps, size_t count, step_id *out_steps)
+{
+	size_t satisfied = 0;
+	for (size_t i = 0; i < count; i++) {
+		const step_id id = steps[i];
+		if (scratch->generations[id] == scratch->generation)
+			continue;
+		scratch->generations[id] = scratch->generation;
+		const struct indexed_step *step = &index->steps[id];
+		if (step->datasets & event->datasets &&
+		    program_match(step->program, scratch->programs, event))
+			out_steps[satisfied++] = id;
+	}
+	return satisfied;
+}
+
+/* Few steps are satisfied by one event. */
+static void sort_steps(step_id *steps, size_t count)
+{
+	for (size_t i = 1; i < count; i++) {
+		const step_id step = steps[i];
+		size_t at = i;
+		for (; at > 0 && steps[at - 1] > step; at--)
+			steps[at] = steps[at - 1];
+		steps[at] = step;
+	}
+}
+
+size_t step_index_match(const struct step_index *index, struct step_scratch *scratch,
+			const struct event *event, step_id *out_steps)
+{
+	begin_event(index, scratch);
+	size_t count =
+		ask(index, scratch, event, index->everywhere, index->everywhere_count, out_steps);
+	for (uint32_t i = 0; i < event->value_count; i++) {
+		const struct event_value *value = &event->values[i];
+		if (!(index->field_bits[value->field / 64] >> value->field % 64 & 1) ||
+		    value->type != VALUE_TEXT)
+			continue;
+		const struct event_text *text = event_at(event, value);
+		const struct slot *slot = find_slot(index, value->field, text->folded_hash);
+		if (slot->field != FIELD_NONE)
+			count += ask(index, scratch, event, index->entries + slot->first,
+				     slot->count, out_steps + count);
+	}
+	sort_steps(out_steps, count);
+	return count;
+}
