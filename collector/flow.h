@@ -78,7 +78,7 @@ struct flow_event {
 /* Names that attribution and alerts need, read off the wire. */
 enum wire_name_kind {
 	WIRE_NAME_DNS,	/* `name` resolved to `address` for the client `subject` */
-	WIRE_NAME_TLS,	/* SNI of flow_id; `detail` = JA4 */
+	WIRE_NAME_TLS,	/* SNI of flow_id ("" when the client named none); `detail` = JA4 */
 	WIRE_NAME_HTTP, /* Host of flow_id */
 	WIRE_NAME_DHCP, /* `address` was leased to the host named `name`; `detail` = MAC as
 			   xx:xx:... */
@@ -90,10 +90,10 @@ struct wire_name {
 	uint32_t record_kind; /* RECORD_NAME */
 	uint32_t kind;	      /* enum wire_name_kind */
 	uint64_t time_ns;
-	uint64_t flow_id;     /* the flow that carried it */
-	uint64_t lifetime_ns; /* DNS TTL, DHCP lease time; 0 = unknown */
-	struct ip_address subject;
-	struct ip_address address;
+	uint64_t flow_id;	      /* the flow that carried it */
+	uint64_t lifetime_ns;	      /* DNS TTL, DHCP lease time; 0 = unknown */
+	struct ip_address subject;    /* TLS, HTTP: the flow's source */
+	struct ip_address address;    /* TLS, HTTP: the flow's destination */
 	char name[WIRE_NAME_MAX + 1]; /* NUL-terminated, lower case for DNS */
 	char detail[WIRE_DETAIL_MAX + 1];
 };

@@ -17,8 +17,12 @@ enum { IP_ADDRESS_TEXT_MAX = 46 }; /* INET6_ADDRSTRLEN */
 
 static inline struct ip_address ip_address_from_v4(const uint8_t bytes[4])
 {
-	struct ip_address address = { .bytes = { [10] = 0xff, [11] = 0xff } };
-	memcpy(address.bytes + 12, bytes, 4);
+	/* Whole words: what is written in pieces cannot be read back as a word without waiting. */
+	uint32_t v4;
+	memcpy(&v4, bytes, sizeof(v4));
+	const uint64_t words[2] = { 0, (uint64_t)v4 << 32 | 0xffff0000U };
+	struct ip_address address;
+	memcpy(&address, words, sizeof(address));
 	return address;
 }
 

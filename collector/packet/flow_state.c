@@ -32,6 +32,8 @@ struct tracker_settings flow_settings_complete(const struct tracker_settings *se
 	complete.tcp_closing_ns = or_default(settings->tcp_closing_ns, tcp_closing_ns);
 	complete.udp_idle_ns = or_default(settings->udp_idle_ns, udp_idle_ns);
 	complete.other_idle_ns = or_default(settings->other_idle_ns, other_idle_ns);
+	for (uint64_t i = 0; i < 2; i++)
+		complete.seed.words[i] = hash_bytes(&settings->seed, &i, sizeof(i));
 	return complete;
 }
 

@@ -15,7 +15,8 @@
 /* A SYN that nobody answers is repeated for 21 s by Windows, 63 s by Linux. */
 #define FLOW_HANDSHAKE_IDLE_NS (65 * UINT64_C(1000000000))
 
-/* Fills in tracker_settings' zeros. */
+/* Fills in tracker_settings' zeros, and spreads the seed over all bits: the flow key's hash
+ * multiplies by it, so that a small fixed one would not mix. */
 struct tracker_settings flow_settings_complete(const struct tracker_settings *settings);
 
 /* What a first packet says about the flow that it begins. */

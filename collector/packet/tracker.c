@@ -8,6 +8,7 @@
 
 #include "collector/packet/flow_state.h"
 #include "collector/packet/fragment_table.h"
+#include "collector/packet/names.h"
 
 enum { IP_PROTOCOL_TCP = 6 };
 
@@ -20,8 +21,7 @@ static const uint64_t clock_step_back_ns = 60ULL * 1000000000U;
 struct work {
 	struct decoded decoded;
 	struct flow_key key;
-	uint64_t hash;
-	bool source_is_low;
+	struct flow_key_made made;
 };
 
 /* Time as idle flows feel it: starts at 0 and only moves forward, by as much as packet times do. A
@@ -38,9 +38,11 @@ struct tracker {
 	struct counters *counters;
 	struct flow_table *flows;
 	struct fragment_table *fragments;
+	struct names *names;
 	struct packet_clock clock;
 	uint64_t idle_min_ns; /* no flow times out sooner */
 	uint32_t update_s;    /* 0 = no FLOW_UPDATE */
+	uint64_t in_flows;    /* of this batch */
 	struct work batch[PACKET_BATCH];
 };
 
@@ -66,7 +68,8 @@ struct tracker *tracker_open(const struct tracker_settings *settings,
 		(uint32_t)smaller((settings->update_ns + second_ns - 1) / second_ns, INT32_MAX);
 	tracker->flows = flow_table_open(settings->max_flows, &settings->seed);
 	tracker->fragments = fragment_table_open(&settings->seed);
-	if (tracker->flows && tracker->fragments)
+	tracker->names = names_open(sink, counters);
+	if (tracker->flows && tracker->fragments && tracker->names)
 		return tracker;
 	tracker_close(tracker);
 	return NULL;
@@ -76,6 +79,7 @@ void tracker_close(struct tracker *tracker)
 {
 	if (!tracker)
 		return;
+	names_close(tracker->names);
 	fragment_table_close(tracker->fragments);
 	flow_table_close(tracker->flows);
 	free(tracker);
@@ -88,7 +92,8 @@ uint32_t tracker_flow_count(const struct tracker *tracker)
 
 size_t tracker_bytes(const struct tracker *tracker)
 {
-	return sizeof(*tracker) + flow_table_bytes(tracker->flows) + fragment_table_bytes();
+	return sizeof(*tracker) + flow_table_bytes(tracker->flows) + fragment_table_bytes() +
+	       names_bytes();
 }
 
 static void clock_advance(struct packet_clock *clock, uint64_t time_ns)
@@ -184,7 +189,7 @@ static bool is_wanted(const struct tracker *tracker, const struct decoded *decod
 		      const struct flow_opening *opening)
 {
 	const struct tracker_settings *settings = &tracker->settings;
-	if (!settings->wants)
+	if (!settings->wants || names_needed(&decoded->ends))
 		return true;
 	const struct ip_address *from = &decoded->ends.source;
 	const struct ip_address *to = &decoded->ends.destination;
@@ -215,16 +220,18 @@ static struct flow *begin_flow(struct tracker *tracker, const struct packet *pac
 		counter_add(tracker->counters, COUNTER_packets_excluded, 1);
 		return NULL;
 	}
-	struct flow *flow = flow_table_add(tracker->flows, &work->key, work->hash);
+	struct flow *flow = flow_table_add(tracker->flows, &work->key, work->made.hash);
 	if (!flow && make_room(tracker))
-		flow = flow_table_add(tracker->flows, &work->key, work->hash);
+		flow = flow_table_add(tracker->flows, &work->key, work->made.hash);
 	if (!flow) {
 		counter_add(tracker->counters, COUNTER_packets_flow_table_full, 1);
 		return NULL;
 	}
-	flow_begin(flow, &opening, &work->decoded, packet, work->source_is_low);
+	flow_begin(flow, &opening, &work->decoded, packet, work->made.source_is_low);
 	if (flow->flags & FLOW_RECORD_TUNNEL)
 		keep_tunnel(tracker, flow, &work->decoded, opening.source_opened);
+	if (names_possible(&work->decoded.ends))
+		flow->flags |= FLOW_RECORD_NAMES;
 	flow->touched_ns = tracker->clock.now_ns;
 	flow->update_at_s = (uint32_t)(tracker->clock.now_ns / second_ns) + tracker->update_s;
 	counter_add(tracker->counters, COUNTER_flows_opened, 1);
@@ -247,7 +254,7 @@ static void count_packet(struct tracker *tracker, struct flow *flow, const struc
 	flow->touched_ns = tracker->clock.now_ns;
 	if (packet->time_ns > flow->last_ns)
 		flow->last_ns = packet->time_ns;
-	counter_add(tracker->counters, COUNTER_packets_in_flows, 1);
+	tracker->in_flows++;
 }
 
 /* Ends what the packet shows to be over: the caller then begins a new flow. */
@@ -256,7 +263,7 @@ static struct flow *still_open(struct tracker *tracker, struct flow *flow, const
 	const struct decoded *decoded = &work->decoded;
 	if (is_over(tracker, flow) ||
 	    ((decoded->tcp_flags & TCP_SYN) &&
-	     flow_is_reused(flow, decoded, direction_of(flow, work->source_is_low)))) {
+	     flow_is_reused(flow, decoded, direction_of(flow, work->made.source_is_low)))) {
 		end_flow(tracker, flow, flow_end_reason(flow, FLOW_END_IDLE));
 		return NULL;
 	}
@@ -287,10 +294,27 @@ static void tell_update(struct tracker *tracker, struct flow *flow)
 	flow->update_at_s = now_s + tracker->update_s;
 }
 
+static void read_names(struct tracker *tracker, struct flow *flow, const struct packet *packet,
+		       const struct decoded *decoded, int direction)
+{
+	const bool from_source = direction == FLOW_FROM_SOURCE;
+	const struct names_flow names_flow = {
+		.flow_id = flow_id_of(flow),
+		.time_ns = packet->time_ns,
+		.from_source = from_source,
+		.has_start = from_source && (flow->flags & FLOW_RECORD_SYN),
+		.stream_start = flow->initial_sequence + 1,
+		.source = from_source ? decoded->ends.source : decoded->ends.destination,
+		.destination = from_source ? decoded->ends.destination : decoded->ends.source,
+	};
+	if (!names_read(tracker->names, &names_flow, decoded))
+		flow->flags &= (uint8_t)~FLOW_RECORD_NAMES;
+}
+
 static void add_to_flow(struct tracker *tracker, const struct packet *packet, struct work *work)
 {
 	const struct decoded *decoded = &work->decoded;
-	struct flow *flow = flow_table_find(tracker->flows, &work->key, work->hash);
+	struct flow *flow = flow_table_find(tracker->flows, &work->key, work->made.hash);
 	if (flow)
 		flow = still_open(tracker, flow, work);
 	bool is_new = !flow;
@@ -303,7 +327,7 @@ static void add_to_flow(struct tracker *tracker, const struct packet *packet, st
 		is_new = true;
 	}
 
-	const int direction = direction_of(flow, work->source_is_low);
+	const int direction = direction_of(flow, work->made.source_is_low);
 	const bool was_closed = flow_is_closed(flow);
 	if (flow->packet_count[direction] == 0)
 		flow->ttl[direction] = decoded->ttl;
@@ -317,6 +341,8 @@ static void add_to_flow(struct tracker *tracker, const struct packet *packet, st
 		tell_update(tracker, flow);
 	if (is_new || was_closed != flow_is_closed(flow))
 		arm(tracker, flow);
+	if ((flow->flags & FLOW_RECORD_NAMES) && decoded->payload_bytes > 0)
+		read_names(tracker, flow, packet, decoded, direction);
 }
 
 /* --- what is not simply a flow's packet ------------------------------------------------------- */
@@ -327,7 +353,7 @@ static void remember_fragment(struct tracker *tracker, const struct work *work)
 	const struct decoded *decoded = &work->decoded;
 	const struct fragment_flow flow = {
 		.key = work->key,
-		.source_is_low = work->source_is_low,
+		.source_is_low = work->made.source_is_low,
 		.counted_whole = memcmp(&decoded->fragment.source, &decoded->ends.source,
 					sizeof(decoded->ends.source)) != 0 ||
 				 memcmp(&decoded->fragment.destination, &decoded->ends.destination,
@@ -354,15 +380,20 @@ static void add_later_fragment(struct tracker *tracker, const struct packet *pac
 	flow->flags |= FLOW_FRAGMENTS;
 }
 
+/* The key of a flow between these ends, in the segment that the packet was seen in. */
+static inline struct flow_key_made make_key(const struct tracker *tracker,
+					    const struct endpoints *ends,
+					    const struct decoded *decoded, struct flow_key *out_key)
+{
+	return flow_key_make(ends, tracker->settings.vlan_in_key ? decoded->vlan_ids : NULL,
+			     decoded->network_id, &tracker->settings.seed, out_key);
+}
+
 /* An ICMP error is a packet of its own flow, and a remark about another. */
 static void mark_quoted(struct tracker *tracker, const struct work *work)
 {
 	struct flow_key key;
-	flow_key_make(&work->decoded.quote, &key);
-	if (tracker->settings.vlan_in_key) {
-		memcpy(key.vlan_ids, work->key.vlan_ids, sizeof(key.vlan_ids));
-		key.network_id = work->key.network_id;
-	}
+	make_key(tracker, &work->decoded.quote, &work->decoded, &key);
 	struct flow *flow =
 		flow_table_find(tracker->flows, &key, flow_key_hash(&key, &tracker->settings.seed));
 	if (flow)
@@ -394,13 +425,8 @@ static void prepare(struct tracker *tracker, const struct packet *packet, struct
 	decode_packet(packet, &work->decoded);
 	if (work->decoded.verdict != DECODE_FLOW)
 		return;
-	work->source_is_low = flow_key_make(&work->decoded.ends, &work->key);
-	if (tracker->settings.vlan_in_key) {
-		memcpy(work->key.vlan_ids, work->decoded.vlan_ids, sizeof(work->key.vlan_ids));
-		work->key.network_id = work->decoded.network_id;
-	}
-	work->hash = flow_key_hash(&work->key, &tracker->settings.seed);
-	flow_table_prefetch(tracker->flows, work->hash);
+	work->made = make_key(tracker, &work->decoded.ends, &work->decoded, &work->key);
+	flow_table_prefetch(tracker->flows, work->made.hash);
 }
 
 static void take_packet(struct tracker *tracker, const struct packet *packet, struct work *work)
@@ -431,12 +457,14 @@ static void take_batch(struct tracker *tracker, const struct packet *packets, si
 		prepare(tracker, &packets[i], &tracker->batch[i]);
 	for (size_t i = 0; i < count; i++)
 		if (tracker->batch[i].decoded.verdict == DECODE_FLOW)
-			flow_table_prefetch_record(tracker->flows, tracker->batch[i].hash);
+			flow_table_prefetch_record(tracker->flows, tracker->batch[i].made.hash);
 	for (size_t i = 0; i < count; i++) {
 		take_packet(tracker, &packets[i], &tracker->batch[i]);
 		wire_bytes += packets[i].wire_bytes;
 	}
 	counter_add(tracker->counters, COUNTER_packets_seen, count);
+	counter_add(tracker->counters, COUNTER_packets_in_flows, tracker->in_flows);
+	tracker->in_flows = 0;
 	counter_add(tracker->counters, COUNTER_packets_bytes, wire_bytes);
 	expire(tracker);
 }
