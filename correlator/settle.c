@@ -1,0 +1,425 @@
+/* What is said of connections: each flow once to whoever prints flows, and each end as a joined
+ * event to the rules. In settle mode that happens here once, in the order of (start, flow id); in
+ * eager mode at every new fact, and again when the answer changes. */
+#include "correlator/correlator_state.h"
+
+#define CLUSTER_GAP_NS	REPORT_NEAR_NS
+#define WINDOW_SLACK_NS (UINT64_C(30) * 1000000000)
+
+static const char *status_name(enum flow_status status)
+{
+	static const char *const names[] = { "owned", "unreported", "uninstrumented",
+					     "cannot_judge" };
+	return names[status];
+}
+
+/* --- status --------------------------------------------------------------------------------------
+ */
+
+/* Was the host sending network events when the flow began? */
+static bool in_reporting_window(const struct world *world, uint32_t host, uint64_t wire_ns)
+{
+	for (int i = 0; i < CLOCK_SOURCES; i++) {
+		const enum clock_source source = (enum clock_source)i;
+		const struct host_books *books = host_table_books(world->hosts, host);
+		if (books->last_label_ns[i] == 0)
+			continue;
+		const struct clock_reading first =
+			host_table_read_clock(world->hosts, host, source, books->first_label_ns[i]);
+		const struct clock_reading last =
+			host_table_read_clock(world->hosts, host, source, books->last_label_ns[i]);
+		if (first.trust > 0 &&
+		    wire_time(&first, books->first_label_ns[i]) <= wire_ns + WINDOW_SLACK_NS &&
+		    wire_ns <= wire_time(&last, books->last_label_ns[i]) + WINDOW_SLACK_NS)
+			return true;
+	}
+	return false;
+}
+
+static bool could_be_reported(const struct flow_event *flow)
+{
+	return (flow->ip_protocol == 6 || flow->ip_protocol == 17) &&
+	       !(flow->flags & FLOW_MIDSTREAM);
+}
+
+static enum flow_status status_of(const struct correlator *correlator,
+				  const struct flow_event *flow,
+				  const struct verdict verdicts[SIDES])
+{
+	bool instrumented = false;
+	bool judged = false;
+	for (int side = 0; side < SIDES; side++) {
+		if (verdicts[side].method < ATTRIBUTION_lifetime)
+			return FLOW_STATUS_OWNED;
+		if (verdicts[side].host == HOST_NONE)
+			continue;
+		instrumented = true;
+		judged |= could_be_reported(flow) &&
+			  in_reporting_window(&correlator->world, verdicts[side].host,
+					      flow->start_ns);
+	}
+	if (!instrumented)
+		return FLOW_STATUS_UNINSTRUMENTED;
+	return judged ? FLOW_STATUS_UNREPORTED : FLOW_STATUS_CANNOT_JUDGE;
+}
+
+static void keep_books(struct correlator *correlator, const struct verdict verdicts[SIDES],
+		       enum flow_status status)
+{
+	for (int side = 0; side < SIDES; side++) {
+		if (verdicts[side].host == HOST_NONE)
+			continue;
+		struct host_books *books =
+			host_table_books(correlator->world.hosts, verdicts[side].host);
+		if (verdicts[side].method < ATTRIBUTION_lifetime)
+			books->owned_count++;
+		else if (status == FLOW_STATUS_UNREPORTED)
+			books->unreported_count++;
+	}
+}
+
+/* --- flows ---------------------------------------------------------------------------------------
+ */
+
+static bool rules_want(const struct correlator *correlator, const struct ip_address *destination)
+{
+	return correlator->wants_network &&
+	       ruleset_wants_destination(correlator->ruleset, destination);
+}
+
+/* Is the joined event of this end of interest? An end that nobody owns is told by its other end. */
+static bool end_is_of_interest(const struct verdict verdicts[SIDES], int side)
+{
+	const bool owned = verdicts[side].method < ATTRIBUTION_lifetime;
+	const bool other_owned = verdicts[!side].method < ATTRIBUTION_lifetime;
+	return owned || (side == SIDE_SOURCE && !other_owned);
+}
+
+static const struct event *say_end(struct correlator *correlator, struct flow_record *record,
+				   const struct verdict verdicts[SIDES], int side,
+				   enum flow_status status, uint64_t signature)
+{
+	const struct joint joint = {
+		.world = &correlator->world,
+		.flow = &record->flow,
+		.side = (enum flow_side)side,
+		.verdict = &verdicts[side],
+		.status = status_name(status),
+		.identity = record->identities[side],
+	};
+	const struct event *event = join_network_event(correlator->joiner, &joint);
+	if (rules_want(correlator, &record->flow.destination))
+		say_event(correlator, event, record->said[side] != 0);
+	record->said[side] = signature;
+	record->identities[side] = event->identity;
+	return event;
+}
+
+/* Reports that speak of this flow have had their say. */
+static void forget_reports_of(struct correlator *correlator, uint32_t flow)
+{
+	struct connection_table *connections = &correlator->world.connections;
+	uint32_t spent[CHAIN_LOOK_MAX];
+	size_t count = 0;
+	uint64_t apart_ns;
+	uint32_t report = conversation_of_flow(connections, flow)->first_report;
+	for (; count < CHAIN_LOOK_MAX && report != NO_SLOT;
+	     report = connections->reports[report].next)
+		if (attribution_flow_of_report(&correlator->world, report, &apart_ns) == flow)
+			spent[count++] = report;
+	for (size_t i = 0; i < count; i++)
+		connection_table_forget_report(connections, spent[i]);
+}
+
+static void settle_flow(struct correlator *correlator, uint32_t slot)
+{
+	struct flow_record *record = &correlator->world.connections.flows[slot];
+	struct verdict verdicts[SIDES];
+	attribution_of_flow(&correlator->world, slot, SIDE_SOURCE, &verdicts[SIDE_SOURCE]);
+	attribution_of_flow(&correlator->world, slot, SIDE_DESTINATION,
+			    &verdicts[SIDE_DESTINATION]);
+	const enum flow_status status = status_of(correlator, &record->flow, verdicts);
+	keep_books(correlator, verdicts, status);
+	const bool wanted = rules_want(correlator, &record->flow.destination);
+	const struct event *events[SIDES] = { NULL, NULL };
+	for (int side = 0; side < SIDES; side++)
+		if ((wanted || correlator->sink.flow) && end_is_of_interest(verdicts, side))
+			events[side] = say_end(correlator, record, verdicts, side, status, 1);
+	if (correlator->sink.flow) {
+		struct settled_flow settled = { .flow = &record->flow, .status = status };
+		struct flow_owner *owners[SIDES] = { &settled.source, &settled.destination };
+		for (int side = 0; side < SIDES; side++)
+			*owners[side] = (struct flow_owner){
+				.method = verdicts[side].method,
+				.confidence = verdicts[side].confidence,
+				.candidate_count = verdicts[side].candidate_count,
+				.event = events[side],
+			};
+		correlator->sink.flow(correlator->sink.context, &settled);
+	}
+	forget_reports_of(correlator, slot);
+	connection_table_forget_flow(&correlator->world.connections, slot);
+}
+
+void settle_oldest_flow(struct correlator *correlator)
+{
+	counter_add(correlator->counters, COUNTER_connections_evicted, 1);
+	settle_flow(correlator, correlator->world.connections.flow_slots.oldest);
+}
+
+/* --- connections that were never on the wire -----------------------------------------------------
+ */
+
+static uint64_t report_wire_ns(const struct world *world, const struct report *report)
+{
+	const struct clock_reading clock = attribution_clock_of_report(world, report);
+	return wire_time(&clock, report->label_ns);
+}
+
+/* The reports of the same end of the same connection: from the same host, of no flow on the wire,
+ * each near another. Returns how many. */
+static size_t gather_cluster(const struct world *world, uint32_t first,
+			     uint32_t out_reports[CHAIN_LOOK_MAX])
+{
+	const struct connection_table *connections = &world->connections;
+	const struct report *wanted = &connections->reports[first];
+	const enum flow_side side = attribution_local_side(world, wanted);
+	uint64_t low_ns = report_wire_ns(world, wanted);
+	uint64_t high_ns = low_ns;
+	size_t count = 0;
+	size_t before;
+	out_reports[count++] = first;
+	do { /* widening the stretch may bring more within reach */
+		before = count;
+		uint32_t slot = connections->conversations[wanted->conversation].first_report;
+		for (int i = 0; i < CHAIN_LOOK_MAX && slot != NO_SLOT; i++) {
+			const uint32_t at = slot;
+			const struct report *report = &connections->reports[at];
+			slot = report->next;
+			const uint64_t wire_ns = report_wire_ns(world, report);
+			uint64_t apart_ns;
+			bool known = false;
+			for (size_t j = 0; j < count && !known; j++)
+				known = out_reports[j] == at;
+			if (known || count == CHAIN_LOOK_MAX || wire_ns + CLUSTER_GAP_NS < low_ns ||
+			    wire_ns > high_ns + CLUSTER_GAP_NS ||
+			    !host_table_same(world->hosts, report->host, wanted->host) ||
+			    attribution_local_side(world, report) != side ||
+			    attribution_flow_of_report(world, at, &apart_ns) != NO_SLOT)
+				continue;
+			out_reports[count++] = at;
+			low_ns = wire_ns < low_ns ? wire_ns : low_ns;
+			high_ns = wire_ns > high_ns ? wire_ns : high_ns;
+		}
+	} while (count != before);
+	return count;
+}
+
+static void say_cluster(struct correlator *correlator, const uint32_t *reports, size_t count)
+{
+	struct report *all = correlator->world.connections.reports;
+	if (!rules_want(correlator, &all[reports[0]].destination_ip))
+		return;
+	struct verdict verdict;
+	attribution_of_reports(&correlator->world, reports, count, &verdict);
+	uint64_t identity = 0;
+	for (size_t i = 0; i < count; i++)
+		if (all[reports[i]].said)
+			identity = all[reports[i]].said;
+	const struct joint joint = {
+		.world = &correlator->world,
+		.side = attribution_local_side(&correlator->world, &all[reports[0]]),
+		.verdict = &verdict,
+		.identity = identity,
+	};
+	const struct event *event = join_network_event(correlator->joiner, &joint);
+	say_event(correlator, event, identity != 0);
+	for (size_t i = 0; i < count; i++)
+		all[reports[i]].said = event->identity;
+}
+
+static bool report_is_due(const struct correlator *correlator, uint32_t slot, uint64_t due_ns)
+{
+	const struct report *report = &correlator->world.connections.reports[slot];
+	return report->arrived_ns <= due_ns &&
+	       (due_ns == UINT64_MAX || report_wire_ns(&correlator->world, report) <= due_ns);
+}
+
+static void settle_report(struct correlator *correlator, uint32_t slot, uint64_t due_ns)
+{
+	uint32_t cluster[CHAIN_LOOK_MAX];
+	uint64_t apart_ns;
+	if (attribution_flow_of_report(&correlator->world, slot, &apart_ns) != NO_SLOT)
+		return; /* it waits with its flow */
+	const size_t count = gather_cluster(&correlator->world, slot, cluster);
+	for (size_t i = 0; i < count; i++)
+		if (!report_is_due(correlator, cluster[i], due_ns))
+			return;
+	say_cluster(correlator, cluster, count);
+	for (size_t i = 0; i < count; i++)
+		connection_table_forget_report(&correlator->world.connections, cluster[i]);
+}
+
+void settle_oldest_report(struct correlator *correlator)
+{
+	struct connection_table *connections = &correlator->world.connections;
+	const uint32_t oldest = connections->report_slots.oldest;
+	uint32_t cluster[CHAIN_LOOK_MAX];
+	const size_t count = gather_cluster(&correlator->world, oldest, cluster);
+	say_cluster(correlator, cluster, count);
+	for (size_t i = 0; i < count; i++)
+		connection_table_forget_report(connections, cluster[i]);
+}
+
+/* --- sweeping ------------------------------------------------------------------------------------
+ */
+
+static void sweep_flows(struct correlator *correlator, uint64_t due_ns)
+{
+	const struct connection_table *connections = &correlator->world.connections;
+	struct sort_key *keys = correlator->order;
+	size_t count = 0;
+	for (uint32_t slot = connections->flow_slots.oldest; slot != NO_SLOT;
+	     slot = aged_slots_next(&connections->flow_slots, slot)) {
+		const struct flow_record *record = &connections->flows[slot];
+		if (due_ns == UINT64_MAX || (record->ended && record->flow.last_ns <= due_ns))
+			keys[count++] = (struct sort_key){ record->flow.start_ns,
+							   record->flow.flow_id, slot };
+	}
+	sort_keys(keys, count);
+	for (size_t i = 0; i < count; i++)
+		settle_flow(correlator, keys[i].slot);
+}
+
+static void sweep_reports(struct correlator *correlator, uint64_t due_ns)
+{
+	const struct connection_table *connections = &correlator->world.connections;
+	struct sort_key *keys = correlator->order;
+	size_t count = 0;
+	for (uint32_t slot = connections->report_slots.oldest; slot != NO_SLOT;
+	     slot = aged_slots_next(&connections->report_slots, slot)) {
+		const struct report *report = &connections->reports[slot];
+		if (report_is_due(correlator, slot, due_ns))
+			keys[count++] =
+				(struct sort_key){ report_wire_ns(&correlator->world, report),
+						   report->identity, slot };
+	}
+	sort_keys(keys, count);
+	for (size_t i = 0; i < count; i++)
+		if (aged_slots_used(&connections->report_slots, keys[i].slot) &&
+		    connections->reports[keys[i].slot].identity == keys[i].id)
+			settle_report(correlator, keys[i].slot, due_ns);
+}
+
+void settle_sweep(struct correlator *correlator, uint64_t due_ns)
+{
+	sweep_flows(correlator, due_ns);
+	sweep_reports(correlator, due_ns);
+}
+
+uint64_t settle_earliest_pending(const struct correlator *correlator)
+{
+	const struct connection_table *connections = &correlator->world.connections;
+	uint64_t earliest_ns = UINT64_MAX;
+	for (uint32_t slot = connections->flow_slots.oldest; slot != NO_SLOT;
+	     slot = aged_slots_next(&connections->flow_slots, slot))
+		if (connections->flows[slot].flow.start_ns < earliest_ns)
+			earliest_ns = connections->flows[slot].flow.start_ns;
+	for (uint32_t slot = connections->report_slots.oldest; slot != NO_SLOT;
+	     slot = aged_slots_next(&connections->report_slots, slot)) {
+		const uint64_t wire_ns =
+			report_wire_ns(&correlator->world, &connections->reports[slot]);
+		earliest_ns = wire_ns < earliest_ns ? wire_ns : earliest_ns;
+	}
+	return earliest_ns;
+}
+
+/* --- eager ---------------------------------------------------------------------------------------
+ */
+
+/* Changes whenever the joined event would. */
+static uint64_t signature_of(const struct world *world, const struct flow_event *flow,
+			     const struct verdict *verdict)
+{
+	static const struct hash_seed seed = { { 1, 0x9e3779b97f4a7c15U } };
+	uint64_t state = hash_word(&seed, verdict->method, verdict->report_count);
+	state = hash_word(&seed, state, verdict->candidate_count);
+	state = hash_word(&seed, state, (uint64_t)(verdict->confidence * 100));
+	state = hash_word(&seed, state, flow && flow->kind == FLOW_END);
+	if (verdict->method < ATTRIBUTION_lifetime) {
+		struct process_start starts[PROCESS_STARTS_MAX];
+		const uint32_t owner = verdict->candidates[0].process;
+		state = hash_word(&seed, state, owner);
+		state = hash_word(&seed, state,
+				  process_table_starts(world->processes, owner, starts));
+	}
+	return state | 1;
+}
+
+/* A connection that only hosts had reported is on the wire after all: it keeps its identity. */
+static void adopt_identity(struct correlator *correlator, struct flow_record *record, int side,
+			   const struct verdict *verdict)
+{
+	for (size_t i = 0; i < verdict->report_count && record->identities[side] == 0; i++) {
+		const struct report *report =
+			&correlator->world.connections.reports[verdict->reports[i]];
+		if (report->said == 0)
+			continue;
+		record->identities[side] = report->said;
+		record->said[side] = report->said;
+	}
+}
+
+static void revise_flow(struct correlator *correlator, uint32_t slot)
+{
+	struct flow_record *record = &correlator->world.connections.flows[slot];
+	struct verdict verdicts[SIDES];
+	if (!rules_want(correlator, &record->flow.destination))
+		return;
+	attribution_of_flow(&correlator->world, slot, SIDE_SOURCE, &verdicts[SIDE_SOURCE]);
+	attribution_of_flow(&correlator->world, slot, SIDE_DESTINATION,
+			    &verdicts[SIDE_DESTINATION]);
+	const enum flow_status status = status_of(correlator, &record->flow, verdicts);
+	for (int side = 0; side < SIDES; side++) {
+		const uint64_t signature =
+			signature_of(&correlator->world, &record->flow, &verdicts[side]);
+		adopt_identity(correlator, record, side, &verdicts[side]);
+		if (signature == record->said[side] ||
+		    (!end_is_of_interest(verdicts, side) && record->said[side] == 0))
+			continue;
+		say_end(correlator, record, verdicts, side, status, signature);
+	}
+}
+
+void settle_conversation(struct correlator *correlator, uint32_t slot)
+{
+	const struct connection_table *connections = &correlator->world.connections;
+	if (!correlator->wants_network)
+		return;
+	uint32_t flow = connections->conversations[slot].first_flow;
+	for (int i = 0; i < CHAIN_LOOK_MAX && flow != NO_SLOT; i++) {
+		revise_flow(correlator, flow);
+		flow = connections->flows[flow].next;
+	}
+	uint32_t report = connections->conversations[slot].first_report;
+	uint64_t apart_ns;
+	for (int i = 0; i < CHAIN_LOOK_MAX && report != NO_SLOT; i++) {
+		if (attribution_flow_of_report(&correlator->world, report, &apart_ns) == NO_SLOT) {
+			uint32_t cluster[CHAIN_LOOK_MAX];
+			const size_t count = gather_cluster(&correlator->world, report, cluster);
+			say_cluster(correlator, cluster, count);
+			break;
+		}
+		report = connections->reports[report].next;
+	}
+}
+
+/* Late facts that are not about one conversation (starts, names, binds, clocks): every conversation
+ * that a host spoke of is asked again. */
+void settle_revise(struct correlator *correlator)
+{
+	const struct connection_table *connections = &correlator->world.connections;
+	for (uint32_t slot = connections->flow_slots.oldest; slot != NO_SLOT;
+	     slot = aged_slots_next(&connections->flow_slots, slot))
+		revise_flow(correlator, slot);
+}
