@@ -117,9 +117,10 @@ static struct expression *compare_fields(struct parser *parser, const struct kql
 				       value)))
 			return NULL;
 	}
-	if (list.count == 0)
-		return kql_refuse(&parser->text, field->place,
-				  "found a name that no known field fits");
+	if (list.count == 0) /* as a field that no event has */
+		return compare_field(parser,
+				     (struct text){ field->glob.bytes, field->glob.size_bytes },
+				     operation, value);
 	return expression_list(parser->arena, EXPRESSION_OR, list.items, list.count);
 }
 
