@@ -121,7 +121,7 @@ struct expression *expression_list(struct arena *arena, enum expression_kind kin
 		return operands[0];
 	struct expression *expression = make(arena, kind, operands[0]->place, count);
 	if (expression)
-		memcpy(expression->operands, operands, count * sizeof(*operands));
+		memcpy(expression->operands, operands, count * sizeof(struct expression *));
 	return expression;
 }
 

@@ -31,13 +31,14 @@ static bool add(struct parser *parser, struct list *list, struct expression *ite
 		return false;
 	if (list->count == list->room) {
 		const size_t room = list->room ? 2 * list->room : 8;
-		struct expression **items = arena_take(parser->arena, room * sizeof(*items));
+		struct expression **items =
+			arena_take(parser->arena, room * sizeof(struct expression *));
 		if (!items) {
 			kql_refuse(&parser->text, item->place, "no memory for the query");
 			return false;
 		}
 		if (list->count)
-			memcpy(items, list->items, list->count * sizeof(*items));
+			memcpy(items, list->items, list->count * sizeof(struct expression *));
 		list->items = items;
 		list->room = room;
 	}
@@ -103,10 +104,11 @@ static struct expression *compare_fields(struct parser *parser, const struct kql
 	if (wildcard_count(&field->glob) > NAME_WILDCARDS_MAX)
 		return kql_refuse(&parser->text, field->place,
 				  "found a name with more than %d wildcards", NAME_WILDCARDS_MAX);
-	for (uint16_t i = 0; i < FIELD_KNOWN_COUNT; i++) {
-		const char *name = fields_name(parser->queries.fields, i);
+	for (uint32_t i = 0; i < FIELD_KNOWN_COUNT; i++) {
+		const char *name = fields_name(parser->queries.fields, (uint16_t)i);
 		if (!glob_fits(&field->glob, 0, name) ||
-		    (!any_type && fields_type(parser->queries.fields, i) != FIELD_TYPE_KEYWORD))
+		    (!any_type &&
+		     fields_type(parser->queries.fields, (uint16_t)i) != FIELD_TYPE_KEYWORD))
 			continue;
 		if (parser->expanded_count++ == KQL_FIELDS_MAX)
 			return kql_refuse(&parser->text, field->place,

@@ -29,13 +29,18 @@ void *kql_refuse(struct kql_text *text, struct place place, const char *format, 
 	return NULL;
 }
 
-/* What stands here, as words for a complaint. */
+/* One of the special characters, none of which is NUL. */
+static bool is_one_of(char byte, const char *bytes)
+{
+	return byte != '\0' && strchr(bytes, byte);
+}
+
 const char *kql_found(const struct kql_text *text, char out_words[KQL_WORDS_MAX])
 {
 	if (text->at == text->end)
 		return "the end of the query";
 	int size = 1;
-	while (size < 24 && text->at + size < text->end && !memchr(" \t\r\n():", text->at[size], 7))
+	while (size < 24 && text->at + size < text->end && !is_one_of(text->at[size], " \t\r\n():"))
 		size++;
 	while (size > 1 && text->at + size < text->end &&
 	       ((unsigned char)text->at[size] & 0xc0) == 0x80)
@@ -123,17 +128,19 @@ static void append_code_point(struct glob *glob, uint32_t code_point)
 	}
 	const int more = code_point < 0x800 ? 1 : code_point < 0x10000 ? 2 : 3;
 	static const uint8_t leads[] = { 0, 0xc0, 0xe0, 0xf0 };
-	append(glob, (char)(leads[more] | code_point >> (6 * more)), GLOB_LITERAL);
+	append(glob, (char)(uint8_t)(leads[more] | code_point >> (6 * more)), GLOB_LITERAL);
 	for (int i = more - 1; i >= 0; i--)
-		append(glob, (char)(0x80 | (code_point >> (6 * i) & 0x3f)), GLOB_LITERAL);
+		append(glob, (char)(uint8_t)(0x80 | (code_point >> (6 * i) & 0x3f)), GLOB_LITERAL);
 }
 
 /* The four digits of \uXXXX at the text, or UINT32_MAX. */
 static uint32_t hex_digits(const struct kql_text *text)
 {
 	uint32_t code = 0;
+	if (text->end - text->at < 4)
+		return UINT32_MAX;
 	for (int i = 0; i < 4; i++) {
-		const char digit = text->end - text->at > i ? text->at[i] : '\0';
+		const char digit = text->at[i];
 		if (digit >= '0' && digit <= '9')
 			code = code * 16 + (uint32_t)(digit - '0');
 		else if ((digit | 0x20) >= 'a' && (digit | 0x20) <= 'f')
@@ -178,10 +185,10 @@ static bool take_escaped_space(struct kql_text *text, struct glob *glob)
 {
 	if (text->end - text->at < 2)
 		return false;
-	const char *kind = memchr("trn", text->at[1], 3);
-	if (!kind)
+	const char kind = text->at[1];
+	if (!is_one_of(kind, "trn"))
 		return false;
-	append(glob, *kind == 't' ? '\t' : *kind == 'r' ? '\r' : '\n', GLOB_LITERAL);
+	append_code_point(glob, kind == 't' ? '\t' : kind == 'r' ? '\r' : '\n');
 	text->at += 2;
 	return true;
 }
@@ -213,7 +220,7 @@ static void read_escape(struct kql_text *text, struct glob *glob)
 	if (take_escaped_space(text, glob) || take_unicode(text, glob))
 		return;
 	const char *after = text->at + 1;
-	const bool special = after < text->end && memchr("\\():<>\"*{}", *after, 10);
+	const bool special = after < text->end && is_one_of(*after, "\\():<>\"*{}");
 	if (!special && !any_keyword_at(after, text->end)) {
 		kql_refuse(text, kql_place(text),
 			   "found a backslash before nothing that needs one, expected `\\\\`");
@@ -232,7 +239,7 @@ static bool literal_ends_at_space(const struct kql_text *text)
 	const char *at = text->at;
 	while (at < text->end && is_space(*at))
 		at++;
-	return at == text->end || memchr("():<>\"{}", *at, 8) || any_keyword_at(at, text->end);
+	return at == text->end || is_one_of(*at, "():<>\"{}") || any_keyword_at(at, text->end);
 }
 
 /* unquoted = (escape | `*` | anything but \():<>"{} and keywords between spaces)+ */
@@ -240,7 +247,7 @@ static void read_unquoted(struct kql_text *text, struct glob *glob)
 {
 	while (text->at < text->end && !text->failed) {
 		const char byte = *text->at;
-		if (memchr("():<>\"{}", byte, 8) || (is_space(byte) && literal_ends_at_space(text)))
+		if (is_one_of(byte, "():<>\"{}") || (is_space(byte) && literal_ends_at_space(text)))
 			return;
 		if (byte == '\\') {
 			read_escape(text, glob);
@@ -279,8 +286,10 @@ bool kql_take_literal(struct kql_text *text, struct kql_literal *out_literal)
 		.kinds = arena_take(text->arena, size + 1),
 		.size_bytes = size,
 	};
-	if (!glob.bytes || !glob.kinds)
+	if (!glob.bytes || !glob.kinds) {
 		kql_refuse(text, place, "no memory for the query");
+		return false;
+	}
 	if (text->failed)
 		return false;
 	memcpy(glob.kinds, reading->kinds, size);

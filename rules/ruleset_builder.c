@@ -51,7 +51,7 @@ static bool add_rule(struct ruleset_builder *builder, const struct rule *rule)
 		return false;
 	if (builder->rule_count == builder->rule_room) {
 		const uint32_t room = builder->rule_room ? 2 * builder->rule_room : 64;
-		struct rule **rules = realloc(builder->rules, room * sizeof(*rules));
+		struct rule **rules = realloc(builder->rules, room * sizeof(struct rule *));
 		if (!rules)
 			return false;
 		builder->rules = rules;
@@ -201,7 +201,8 @@ static bool fill_ruleset(const struct ruleset_builder *builder, struct ruleset *
 	const size_t steps_bytes = builder->step_count * sizeof(struct indexed_step);
 	struct step *steps = arena_take(arena, (builder->step_count + 1) * sizeof(*steps));
 	struct indexed_step *indexed = arena_take(arena, steps_bytes + 1);
-	const struct rule **rules = arena_take(arena, (builder->rule_count + 1) * sizeof(*rules));
+	const struct rule **rules =
+		arena_take(arena, (builder->rule_count + 1) * sizeof(struct rule *));
 	if (!steps || !indexed || !rules || !fill_uses(builder, steps))
 		return false;
 	if (builder->step_count)

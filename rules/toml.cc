@@ -9,6 +9,8 @@
 #define TOML_HEADER_ONLY       1
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_MAX_NESTED_VALUES 64
+/* toml++ asserts what hostile text breaks ("[.a]") and then checks it too: the check is what counts */
+#define TOML_ASSERT(expression) static_assert(true)
 #include <toml++/toml.h>
 
 static_assert(TOML_MAX_NESTED_VALUES == TOML_NESTING_MAX, "toml.h states toml++'s limit");

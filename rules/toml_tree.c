@@ -169,6 +169,11 @@ static void step_over(struct walk *walk, size_t count)
 		step(walk);
 }
 
+static bool is_space(char byte)
+{
+	return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
 static size_t utf8_bytes_of(uint32_t code_point)
 {
 	return code_point < 0x80 ? 1 : code_point < 0x800 ? 2 : code_point < 0x10000 ? 3 : 4;
@@ -193,11 +198,11 @@ static size_t step_over_escape(struct walk *walk)
 		}
 		return utf8_bytes_of(code_point);
 	}
-	if (!memchr(" \t\r\n", kind, 4)) {
+	if (!is_space(kind)) {
 		step(walk);
 		return 1;
 	}
-	while (walk->at < walk->end && memchr(" \t\r\n", *walk->at, 4))
+	while (walk->at < walk->end && is_space(*walk->at))
 		step(walk); /* a backslash at the end of a line joins it with the next */
 	return 0;
 }

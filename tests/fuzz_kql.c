@@ -4,6 +4,8 @@
 
 #include "rules/kql.h"
 
+enum { TREE_BYTES_MAX = 32 * 1024 * 1024 };
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -12,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct complaints complaints;
 	if (!fields)
 		fields = fields_open();
-	struct arena *arena = arena_open(32 * 1024 * 1024);
+	struct arena *arena = arena_open(TREE_BYTES_MAX);
 	complaints.count = 0;
 	const struct expression *tree =
 		kql_parse((const char *)data, size, NULL, fields, arena, &complaints);

@@ -5,6 +5,8 @@
 #include "rules/rule_file.h"
 #include "rules/rule_filter.h"
 
+enum { TREE_BYTES_MAX = 32 * 1024 * 1024 };
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -13,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct complaints complaints;
 	if (!fields)
 		fields = fields_open();
-	struct arena *arena = arena_open(32 * 1024 * 1024);
+	struct arena *arena = arena_open(TREE_BYTES_MAX);
 	struct rule_draft draft;
 	complaints.count = 0;
 	const bool accepted = rule_file_read("fuzz.toml", (const char *)data, size, arena, arena,
