@@ -6,12 +6,13 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
+#include "collector/base/hard.h"
 #include "collector/base/log.h"
 #include "collector/input/evtx.h"
 #include "collector/input/json.h"
 
 enum {
-	FIRST_BUFFER_BYTES = 256 * 1024,
+	FIRST_BUFFER_BYTES = HARD(256 * 1024, 256),
 	GZIP_BUFFER_BYTES = 128 * 1024,
 	COMPLAINTS_PER_FILE = 5, /* then only a total */
 };

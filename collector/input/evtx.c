@@ -48,7 +48,8 @@ void evtx_close(struct evtx *evtx)
 /* Is `at` the start of a GUID that is the whole value of an element or attribute named ...Guid? */
 static bool is_guid_value(const char *xml, const char *at, const char *end)
 {
-	static const char *const before[] = { "Guid\">", "GUID\">", "Guid=\"" };
+	static const char *const before[] = { "Guid\">", "GUID\">", "Guid=\"",
+					      "tyID=\"" /* ActivityID */ };
 	enum { GUID_BYTES = 38 };
 	if (at - xml < 6 || end - at < GUID_BYTES || at[GUID_BYTES - 1] != '}')
 		return false;

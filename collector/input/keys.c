@@ -141,6 +141,13 @@ static bool add_node(struct keys *keys, const char *path, uint16_t child)
 	return meaning != NULL;
 }
 
+static bool add_same(struct keys *keys, const char *path, const char *other)
+{
+	uint16_t node;
+	const struct key_meaning *meaning = add_path(keys, other, &node);
+	return meaning && meaning->child != KEY_NODE_NONE && add_node(keys, path, meaning->child);
+}
+
 /* A name of EventData: below DATA, and at the root for flat shapes. */
 static bool add_data(struct keys *keys, const char *leaf, uint16_t slot)
 {
@@ -176,14 +183,18 @@ static bool add_known(struct keys *keys)
 	/* nodes first: paths of KEY rows may lead through them */
 #define KEY(path, identifier)
 #define NODE(path, kind) added &= add_node(keys, path, KEY_NODE_##kind);
+#define SAME(path, other)
 #include "collector/input/keys.def"
 #undef KEY
 #undef NODE
+#undef SAME
 #define KEY(path, identifier) added &= add_slot(keys, path, RAW_##identifier);
 #define NODE(path, kind)
+#define SAME(path, other) added &= add_same(keys, path, other);
 #include "collector/input/keys.def"
 #undef KEY
 #undef NODE
+#undef SAME
 #define RAW(identifier, field)
 #define DATA(identifier, leaf) added &= add_data(keys, leaf, RAW_##identifier);
 #include "collector/input/raw.def"

@@ -160,11 +160,10 @@ static void map_host(struct mapping *mapping)
 		name = raw_get(mapping->raw, RAW_ProcessGuid);
 		if (!name)
 			name = raw_get(mapping->raw, RAW_SourceProcessGuid);
-		if (!name || name->size_bytes < MACHINE_AT + MACHINE_BYTES)
-			return;
-		machine = *name;
-		machine.text += MACHINE_AT;
-		machine.size_bytes = MACHINE_BYTES;
+		machine = (struct raw_value){ .text = "", .size_bytes = 0 };
+		if (name && name->size_bytes >= MACHINE_AT + MACHINE_BYTES)
+			machine = (struct raw_value){ .text = name->text + MACHINE_AT,
+						      .size_bytes = MACHINE_BYTES };
 		name = &machine;
 	}
 	const uint64_t high = hash_folded(name, 1);
