@@ -46,6 +46,7 @@ struct destination {
 	struct frame *unsent; /* the first that the sink has not wholly; NULL = all sent */
 	struct frame **tail;
 	size_t queue_bytes;
+	bool spool_unread;   /* the spool may hold more than the queue */
 	size_t offset_bytes; /* of `unsent`, that the sink has */
 	uint64_t lost_count; /* since the last word about it */
 
@@ -86,6 +87,7 @@ bool destination_open(const struct destination_settings *settings, struct compla
 		destination_close(destination);
 		return false;
 	}
+	destination->spool_unread = destination->spool != NULL;
 	*out_destination = destination;
 	return true;
 }
@@ -169,11 +171,13 @@ static bool enqueue(struct destination *destination, uint64_t alert, bool ours,
 static void refill(struct destination *destination)
 {
 	struct spool_record record;
-	while (destination->spool && destination->queue_bytes < QUEUE_BYTES_MAX &&
-	       spool_next(destination->spool, &record))
-		if (!enqueue(destination, record.alert, record.run == destination->run, record.end,
+	while (destination->spool_unread && destination->queue_bytes < QUEUE_BYTES_MAX) {
+		destination->spool_unread = spool_next(destination->spool, &record);
+		if (destination->spool_unread &&
+		    !enqueue(destination, record.alert, record.run == destination->run, record.end,
 			     record.bytes, record.size_bytes))
 			return; /* out of memory: it stays on disk, for the next start */
+	}
 }
 
 bool destination_has_room(struct destination *destination, uint64_t now_ns)
@@ -187,9 +191,11 @@ void destination_push(struct destination *destination, uint64_t alert, const cha
 		      size_t size_bytes)
 {
 	bool kept = false;
-	if (size_bytes > 0 && destination->spool)
+	if (size_bytes > 0 && destination->spool) {
 		kept = spool_append(destination->spool, destination->run, alert, bytes, size_bytes);
-	else if (size_bytes > 0 && destination->queue_bytes < QUEUE_BYTES_MAX)
+		destination->spool_unread = true;
+	}
+	if (size_bytes > 0 && !destination->spool && destination->queue_bytes < QUEUE_BYTES_MAX)
 		kept = enqueue(destination, alert, true, (struct spool_place){ 0 }, bytes,
 			       size_bytes);
 	if (kept)
@@ -365,7 +371,7 @@ bool destination_advance(struct destination *destination, uint64_t now_ns)
 
 bool destination_is_idle(const struct destination *destination)
 {
-	return destination->head == NULL;
+	return !destination->head && !destination->spool_unread;
 }
 
 bool destination_gave_up(const struct destination *destination, uint64_t since_ns, uint64_t now_ns)

@@ -78,8 +78,11 @@ static int begin_lookup(struct socket_sink *socket_sink)
 /* 1: addresses are known; 0: the name server has not answered. */
 static int resolve(struct socket_sink *socket_sink)
 {
-	if (socket_sink->addresses)
+	if (socket_sink->addresses) {
+		if (!socket_sink->next) /* all were tried since: from the first again */
+			socket_sink->next = socket_sink->addresses;
 		return 1;
+	}
 	if (!socket_sink->lookup) {
 		const struct addrinfo hints = {
 			.ai_socktype = socket_sink->type,
