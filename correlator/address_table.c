@@ -188,11 +188,9 @@ bool address_is_shared(const struct ip_address *address)
 	return bytes[15] <= 1; /* :: and ::1 */
 }
 
-void address_table_claim(struct address_table *table, const struct host_table *hosts, uint32_t host,
-			 enum clock_source source, const struct ip_address *address,
-			 uint64_t label_ns, bool own)
+void address_table_claim(struct address_table *table, uint32_t host, enum clock_source source,
+			 const struct ip_address *address, uint64_t label_ns, bool own)
 {
-	(void)hosts;
 	if (address_is_shared(address))
 		return;
 	const uint32_t slot = claim_of(table, host, source, address);

@@ -22,9 +22,8 @@ struct address_table *address_table_open(uint32_t max_claims, const struct hash_
 void address_table_close(struct address_table *table);
 
 /* The host spoke of this address as its own, or as another's, at this label. */
-void address_table_claim(struct address_table *table, const struct host_table *hosts, uint32_t host,
-			 enum clock_source source, const struct ip_address *address,
-			 uint64_t label_ns, bool own);
+void address_table_claim(struct address_table *table, uint32_t host, enum clock_source source,
+			 const struct ip_address *address, uint64_t label_ns, bool own);
 
 /* Is it the host's own, by all that the host's events say? */
 bool address_table_owns(const struct address_table *table, const struct host_table *hosts,

@@ -3,16 +3,27 @@
 #include "correlator/attribution.h"
 
 #define NS_PER_SECOND	   UINT64_C(1000000000)
-#define RESOLVED_BEFORE_NS (300 * NS_PER_SECOND)
+#define RESOLVED_BEFORE_NS (60 * NS_PER_SECOND)
 #define RESOLVED_AFTER_NS                                                                          \
 	(10 * NS_PER_SECOND) /* Sysmon writes the event seconds after the answer */
 #define RESOLVED_JUST_NS (15 * NS_PER_SECOND)
+
+/* Services that the system itself asks for everybody: whoever resolved the server's name, it is not
+ * the one that speaks to it there. */
+static bool is_of_the_system(const struct flow_event *flow)
+{
+	static const uint16_t ports[] = { 53, 67, 88, 123, 137, 138, 464, 547, 1900, 5353, 5355 };
+	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
+		if (flow->destination_port == ports[i])
+			return true;
+	return false;
+}
 
 size_t attribution_dns(const struct world *world, const struct flow_event *flow,
 		       enum flow_side side, const struct verdict *so_far,
 		       struct candidate out_candidates[CANDIDATES_MAX])
 {
-	if (side != SIDE_SOURCE || so_far->host == HOST_NONE)
+	if (side != SIDE_SOURCE || so_far->host == HOST_NONE || is_of_the_system(flow))
 		return 0; /* who resolves a name opens the connection */
 	const struct fact_key key = { .kind = FACT_RESOLVED, .address = flow->destination };
 	size_t count = 0;
@@ -41,7 +52,7 @@ size_t attribution_dns(const struct world *world, const struct flow_event *flow,
 		const struct candidate candidate = {
 			.process = choice.slot,
 			.evidence_count = 1,
-			.confidence = (apart_ns <= RESOLVED_JUST_NS ? 0.9 : 0.75) * clock.trust,
+			.confidence = (apart_ns <= RESOLVED_JUST_NS ? 0.9 : 0.6) * clock.trust,
 			.apart_ns = apart_ns,
 			.skew_ns = skew_ns,
 		};

@@ -9,8 +9,9 @@
 #define CLOCK_EPOCH_NS	 (UINT64_C(900) * NS_PER_SECOND)
 #define QUARTER_HOUR_NS	 (INT64_C(900) * NS_PER_SECOND)
 #define CLUSTER_WIDTH_NS (INT64_C(120) * NS_PER_SECOND) /* drift and steps within one estimate */
-#define DELTA_MAX_NS	 (INT64_C(30) * 3600 * NS_PER_SECOND) /* zones, twelve-hour clocks, and both \
-							       */
+#define DELTA_MAX_NS                                                                               \
+	(INT64_C(36) * 3600 * NS_PER_SECOND) /* zones, twelve-hour clocks, and both                \
+					      */
 #define RESIDUAL_SINGLE_NS (INT64_C(4) * NS_PER_SECOND)
 #define RESIDUAL_PAIR_NS   (INT64_C(60) * NS_PER_SECOND)
 #define PAIR_SPREAD_NS	   (INT64_C(5) * NS_PER_SECOND)

@@ -327,6 +327,12 @@ void correlator_name(struct correlator *correlator, const struct wire_name *name
 
 static void sweep(struct correlator *correlator, uint64_t due_ns)
 {
+	const uint64_t pause_ns = correlator->settings.horizon_ns / SETTLE_SWEEPS_PER_HORIZON;
+	if (correlator->watermark_ns - correlator->bootstrapped_ns >= pause_ns ||
+	    due_ns == UINT64_MAX) {
+		correlator->bootstrapped_ns = correlator->watermark_ns;
+		bootstrap_hosts(correlator);
+	}
 	host_table_settle_clocks(correlator->world.hosts,
 				 correlator->settings.settle || due_ns == UINT64_MAX);
 	if (!correlator->settings.settle) {

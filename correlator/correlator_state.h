@@ -54,9 +54,10 @@ struct correlator {
 	struct held_event *held;
 	struct event_buffer buffer;
 	uint64_t watermark_ns;
-	uint64_t swept_ns;	/* watermark of the last sweep */
-	bool wants_network;	/* some rule can be satisfied by a network event */
-	struct sort_key *order; /* scratch for sorting slots: room for the largest table */
+	uint64_t swept_ns;	  /* watermark of the last sweep */
+	uint64_t bootstrapped_ns; /* and of the last bootstrap_hosts */
+	bool wants_network;	  /* some rule can be satisfied by a network event */
+	struct sort_key *order;	  /* scratch for sorting slots: room for the largest table */
 };
 
 /* What an event taught about itself. */
@@ -76,6 +77,9 @@ void learn_name(struct correlator *correlator, const struct wire_name *name);
 
 /* Pairs a new flow with the reports of its conversation, for the clocks. */
 void learn_flow_samples(struct correlator *correlator, uint32_t flow);
+
+/* bootstrap.c: addresses and clocks of hosts that never report a connection. */
+void bootstrap_hosts(struct correlator *correlator);
 
 /* held.c */
 void hold_event(struct correlator *correlator, const struct event *event, size_t step_count,

@@ -99,6 +99,18 @@ const struct fact *fact_table_next(const struct fact_table *table, const struct 
 	return fact->next == NO_SLOT ? NULL : &table->facts[fact->next];
 }
 
+const struct fact *fact_table_walk(const struct fact_table *table, const struct fact *at)
+{
+	const uint32_t slot = at ? aged_slots_next(&table->slots, (uint32_t)(at - table->facts))
+				 : table->slots.oldest;
+	return slot == NO_SLOT ? NULL : &table->facts[slot];
+}
+
+uint32_t fact_table_count(const struct fact_table *table)
+{
+	return table->slots.count;
+}
+
 size_t fact_table_bytes(const struct fact_table *table)
 {
 	return sizeof(*table) + table->slots.capacity * sizeof(struct fact) +

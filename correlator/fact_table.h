@@ -15,16 +15,19 @@
 #include "correlator/aged_slots.h"
 
 enum fact_kind {
-	FACT_BIND,     /* a process bound this local port */
-	FACT_RESOLVED, /* a process resolved a name to this address */
-	FACT_PEER,     /* a process had a connection to this address and port */
+	FACT_BIND,	 /* a process bound this local port */
+	FACT_RESOLVED,	 /* a process resolved a name to this address */
+	FACT_PEER,	 /* a process had a connection to this address and port */
+	FACT_SOCKET,	 /* a process had a UDP conversation from this local port */
+	FACT_NAMED,	 /* a host says that it resolved this name */
+	FACT_WIRE_NAMED, /* the wire saw `local` resolve this name; label_ns is wire time */
 };
 
 struct fact_key {
-	struct ip_address address; /* resolved to, or of the peer; zero for FACT_BIND */
-	uint32_t ip_protocol;	   /* FACT_BIND, FACT_PEER */
-	uint16_t port;		   /* FACT_BIND, FACT_PEER */
-	uint16_t kind;		   /* enum fact_kind */
+	struct ip_address address; /* resolved to, or of the peer, or the hash of a name */
+	uint32_t ip_protocol;	   /* of ports, else 0 */
+	uint16_t port;
+	uint16_t kind; /* enum fact_kind */
 };
 
 struct fact {
@@ -51,4 +54,8 @@ void fact_table_add(struct fact_table *table, const struct fact *fact);
 const struct fact *fact_table_first(const struct fact_table *table, const struct fact_key *key);
 const struct fact *fact_table_next(const struct fact_table *table, const struct fact *fact);
 
+/* Every fact, oldest first: `at` begins as NULL. */
+const struct fact *fact_table_walk(const struct fact_table *table, const struct fact *at);
+
+uint32_t fact_table_count(const struct fact_table *table);
 size_t fact_table_bytes(const struct fact_table *table);

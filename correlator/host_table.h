@@ -78,6 +78,7 @@ static inline uint64_t wire_time(const struct clock_reading *reading, uint64_t l
 struct host_books {
 	uint64_t event_count;
 	uint64_t network_event_count; /* connections that it reported */
+	uint64_t hint_count;	      /* local ports and names that it reported */
 	uint64_t process_count;
 	uint64_t owned_count;
 	uint64_t unreported_count;

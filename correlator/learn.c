@@ -194,12 +194,10 @@ static void claim_addresses(struct correlator *correlator, const struct report *
 	if (!report->hint_is_sure)
 		return;
 	const bool source_is_own = report->hint == HINT_SOURCE;
-	address_table_claim(world->addresses, world->hosts, report->host,
-			    (enum clock_source)report->source, &report->source_ip, report->label_ns,
-			    source_is_own);
-	address_table_claim(world->addresses, world->hosts, report->host,
-			    (enum clock_source)report->source, &report->destination_ip,
-			    report->label_ns, !source_is_own);
+	address_table_claim(world->addresses, report->host, (enum clock_source)report->source,
+			    &report->source_ip, report->label_ns, source_is_own);
+	address_table_claim(world->addresses, report->host, (enum clock_source)report->source,
+			    &report->destination_ip, report->label_ns, !source_is_own);
 }
 
 static void learn_peer(struct correlator *correlator, const struct report *report,
@@ -342,6 +340,7 @@ static void add_fact(struct correlator *correlator, const struct event *event,
 	fact.process_generation =
 		process_table_at(correlator->world.processes, learned->process)->generation;
 	fact_table_add(correlator->world.facts, &fact);
+	host_table_books(correlator->world.hosts, learned->host)->hint_count++;
 }
 
 static void learn_bind(struct correlator *correlator, const struct event *event,
@@ -353,6 +352,33 @@ static void learn_bind(struct correlator *correlator, const struct event *event,
 		return;
 	key.port = (uint16_t)port;
 	add_fact(correlator, event, learned, &key, event_address(event, FIELD_source_ip));
+}
+
+/* Names are compared by hash: 128 bits, keyed alike in every run, letters folded. */
+static struct ip_address hash_of_name(const char *name, size_t size_bytes)
+{
+	static const struct hash_seed seeds[2] = { { { 0x6e616d65U, 1 } }, { { 0x6e616d65U, 2 } } };
+	char folded[WIRE_NAME_MAX + 1];
+	struct ip_address hash;
+	if (size_bytes > WIRE_NAME_MAX)
+		size_bytes = WIRE_NAME_MAX;
+	for (size_t i = 0; i < size_bytes; i++)
+		folded[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] | 0x20 : name[i]);
+	const uint64_t words[2] = { hash_bytes(&seeds[0], folded, size_bytes),
+				    hash_bytes(&seeds[1], folded, size_bytes) };
+	memcpy(&hash, words, sizeof(hash));
+	return hash;
+}
+
+static void learn_question(struct correlator *correlator, const struct event *event,
+			   const struct learned *learned)
+{
+	const struct event_text *name = event_text(event, FIELD_dns_question_name);
+	if (!name)
+		return;
+	const struct fact_key key = { .kind = FACT_NAMED,
+				      .address = hash_of_name(name->bytes, name->size_bytes) };
+	add_fact(correlator, event, learned, &key, NULL);
 }
 
 static void learn_names(struct correlator *correlator, const struct event *event,
@@ -377,9 +403,9 @@ static void learn_host_addresses(struct correlator *correlator, const struct eve
 	const struct event_value *values = event_find(event, FIELD_host_ip, &count);
 	for (size_t i = 0; i < count; i++)
 		if (values[i].type == VALUE_ADDRESS)
-			address_table_claim(correlator->world.addresses, correlator->world.hosts,
-					    learned->host, learned->source,
-					    event_at(event, &values[i]), learned->label_ns, true);
+			address_table_claim(correlator->world.addresses, learned->host,
+					    learned->source, event_at(event, &values[i]),
+					    learned->label_ns, true);
 }
 
 void learn_event(struct correlator *correlator, const struct event *event,
@@ -406,18 +432,37 @@ void learn_event(struct correlator *correlator, const struct event *event,
 		out_learned->report = learn_connection(correlator, event, out_learned);
 	if (event->role == EVENT_BIND)
 		learn_bind(correlator, event, out_learned);
-	if (event->role == EVENT_DNS)
+	if (event->role == EVENT_DNS) {
 		learn_names(correlator, event, out_learned);
+		learn_question(correlator, event, out_learned);
+	}
 }
 
 /* A lease on the wire says which name has which address, for hosts whose events say neither. */
-void learn_name(struct correlator *correlator, const struct wire_name *name)
+static void learn_lease(struct correlator *correlator, const struct wire_name *name)
 {
-	if (name->kind != WIRE_NAME_DHCP)
-		return;
 	const size_t size_bytes = strnlen(name->name, sizeof(name->name));
 	const uint32_t host = host_table_learn(correlator->world.hosts, name->name, size_bytes);
 	if (host != HOST_NONE)
-		address_table_claim(correlator->world.addresses, correlator->world.hosts, host,
-				    CLOCK_OTHER, &name->address, name->time_ns, true);
+		address_table_claim(correlator->world.addresses, host, CLOCK_OTHER, &name->address,
+				    name->time_ns, true);
+}
+
+void learn_name(struct correlator *correlator, const struct wire_name *name)
+{
+	if (name->kind == WIRE_NAME_DHCP)
+		learn_lease(correlator, name);
+	if (name->kind != WIRE_NAME_DNS)
+		return;
+	const struct fact fact = {
+		.key = { .kind = FACT_WIRE_NAMED,
+			 .address = hash_of_name(name->name,
+						 strnlen(name->name, sizeof(name->name))) },
+		.host = HOST_NONE,
+		.process = NO_SLOT,
+		.label_ns = name->time_ns,
+		.identity = name->flow_id,
+		.local = name->subject,
+	};
+	fact_table_add(correlator->world.facts, &fact);
 }

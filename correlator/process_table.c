@@ -12,8 +12,9 @@
 #define NS_PER_SECOND	    UINT64_C(1000000000)
 #define START_SLACK_NS	    (5 * NS_PER_SECOND)	  /* labels against the wire */
 #define GUID_START_SLACK_NS (150 * NS_PER_SECOND) /* the host's own UTC, whole seconds */
-#define END_SLACK_NS	    (30 * NS_PER_SECOND) /* sockets are closed for a process, and reported late \
-						  */
+#define END_SLACK_NS                                                                               \
+	(30 * NS_PER_SECOND) /* sockets are closed for a process, and reported late                \
+			      */
 
 enum { CHAIN_MAX = 256 }; /* records of one pid that are looked at */
 
