@@ -22,7 +22,6 @@ enum {
 	VERSION_MAJOR = 2,
 	LAST_SWAPPED_MINOR = 3, /* up to 2.3, the two lengths may be the other way round */
 	NS_PER_S = 1000000000,
-	PREFETCH_BYTES = 1024,
 };
 
 static bool is_magic(uint32_t magic)
@@ -36,13 +35,6 @@ bool capture_pcap_is(const uint8_t magic[4])
 	struct cursor little = cursor_over(magic, 4);
 	struct cursor big = little;
 	return is_magic(cursor_le32(&little)) || is_magic(cursor_be32(&big));
-}
-
-/* The rest of the walk stalls on memory unless something asks for it in time: 12 million packets a
- * second without, 60 with. */
-static inline void prefetch_ahead(const uint8_t *at)
-{
-	__builtin_prefetch(at + PREFETCH_BYTES);
 }
 
 static inline __attribute__((always_inline)) size_t fill(struct capture_file *file,
@@ -84,7 +76,7 @@ static inline __attribute__((always_inline)) size_t fill(struct capture_file *fi
 		if (got != CAPTURE_GOT)
 			return capture_file_short(file, count, got, "packet record", offset,
 						  record_bytes + captured_bytes);
-		prefetch_ahead(source->at);
+		capture_source_prefetch(source);
 		packets[count] = (struct packet){
 			.time_ns = time_ns,
 			.bytes = source->at + record_bytes,

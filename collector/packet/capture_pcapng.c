@@ -395,6 +395,7 @@ static size_t fill(struct capture_file *file, struct packet *packets, size_t max
 			.link_type = interface->link_type,
 			.capture = file->number,
 		};
+		capture_source_prefetch(source);
 		file->last_ns = time_ns;
 		source->pinned = true;
 		capture_source_skip(source, block.total_bytes);

@@ -46,7 +46,7 @@ static bool open_mapped(struct capture_source *source, int descriptor)
 	errno = error;
 	if (mapped == MAP_FAILED)
 		return false;
-	source->mapped = source->at = source->end = mapped;
+	source->mapped = source->at = source->end = source->ahead = mapped;
 	return true;
 }
 
@@ -145,7 +145,7 @@ static enum capture_got extend_stream(struct capture_source *source)
 	const size_t left = capture_source_left(source);
 	if (left > 0)
 		memcpy(block - left, source->at, left);
-	source->at = block - left;
+	source->at = source->ahead = block - left;
 	source->end = block + size_bytes;
 	source->end_offset += size_bytes;
 	if (!source->pinned)
