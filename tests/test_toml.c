@@ -62,6 +62,17 @@ static void values_of_every_kind_come_back_with_their_places(void **state)
 	arena_close(arena);
 }
 
+static void letters_after_joined_lines_are_kept(void **state)
+{
+	(void)state;
+	static const char text[] = "a = \"\"\"b\\\n  \xc9\xa2\"\"\"";
+	struct arena *arena = arena_open(0);
+	struct complaint complaint;
+	const struct toml_node *root = parse(text, strlen(text), arena, &complaint);
+	assert_string_equal(toml_get(root, "a")->text, "b\xc9\xa2");
+	arena_close(arena);
+}
+
 static void every_prefix_is_survived(void **state)
 {
 	(void)state;
@@ -86,6 +97,8 @@ static void faults_are_named_with_line_and_column(void **state)
 		{ "string without end", "a = \"x\n", 1 },
 		{ "multi-line string without end", "a = '''x\n", 1 },
 		{ "not UTF-8", "a = \"\xff\"\n", 1 },
+		{ "header without a name", "a = 1\n[.b]\n", 2 },
+		{ "letter outside of quotes", "a = 1\n\xc9\xa2 = 2\n", 2 },
 		{ "control character", "a = \"\x01\"\n", 1 },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -182,6 +195,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_of_every_kind_come_back_with_their_places),
+		cmocka_unit_test(letters_after_joined_lines_are_kept),
 		cmocka_unit_test(every_prefix_is_survived),
 		cmocka_unit_test(faults_are_named_with_line_and_column),
 		cmocka_unit_test(hostile_shapes_are_refused),
