@@ -142,7 +142,8 @@ static bool step_is_dead(const struct report *report, const struct indexed_step 
 		return true;
 	}
 	for (int i = 0; i < DATASET_COUNT; i++) {
-		if (!(step->datasets >> i & 1) || !has_category(step->program, (enum dataset)i))
+		if (i == DATASET_other || !(step->datasets >> i & 1) ||
+		    !has_category(step->program, (enum dataset)i))
 			continue;
 		const char *missing = missing_field(report, step->program, (enum dataset)i);
 		if (!missing)
@@ -159,7 +160,7 @@ static bool step_is_dead(const struct report *report, const struct indexed_step 
 static bool is_dead(const struct report *report, const struct rule *rule,
 		    char out_reason[REASON_MAX])
 {
-	if (rule->datasets == 0) {
+	if (rule->datasets == 1U << DATASET_other) {
 		snprintf(out_reason, REASON_MAX, "no source answers to its index (%s%s)",
 			 rule->indices.items[0], rule->indices.count > 1 ? ", ..." : "");
 		return true;

@@ -169,7 +169,8 @@ struct rule {
 	const struct rule_lint *lints;
 	size_t lint_count;
 
-	uint32_t datasets;    /* events of these datasets only; all bits set without `index` */
+	uint32_t datasets;    /* events of these datasets only; all bits set without `index`,
+				 and DATASET_other always */
 	uint16_t key_count;   /* join keys of each stage */
 	uint16_t stage_count; /* 1 for RULE_EVENT */
 	const struct rule_stage *stages;

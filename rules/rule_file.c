@@ -387,11 +387,12 @@ static const char *read_version(struct toml_reader *reader, const struct toml_no
 	return arena_copy_text(reader->arena, text, (size_t)size);
 }
 
+/* An event that does not say what it is could be in any index, so it answers to every pattern. */
 static void read_datasets(struct toml_reader *reader, const struct toml_node *table,
 			  struct rule *rule)
 {
 	rule->indices = toml_read_list(reader, table, "index");
-	rule->datasets = rule->indices.count ? 0 : UINT32_MAX;
+	rule->datasets = rule->indices.count ? 1U << DATASET_other : UINT32_MAX;
 	for (size_t i = 0; i < rule->indices.count; i++)
 		rule->datasets |= datasets_of_index_pattern(rule->indices.items[i],
 							    strlen(rule->indices.items[i]));

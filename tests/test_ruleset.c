@@ -215,6 +215,7 @@ static void index_patterns_and_overrides_are_honoured(void **state)
 		{ "event.category=process", 1U << DATASET_endpoint_process, "1 3 " },
 		{ "event.category=process", 1U << DATASET_flow, "3 " },
 		{ "event.type=start", 1U << DATASET_flow, "4 " },
+		{ "event.category=process", 1U << DATASET_other, "0 1 2 3 " },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char rules[256];
@@ -222,7 +223,7 @@ static void index_patterns_and_overrides_are_honoured(void **state)
 		if (strcmp(rules, cases[i].rules) != 0)
 			fail_msg("%zu: %s", i, rules);
 	}
-	assert_int_equal(ruleset_rule(bench->ruleset, 2)->datasets, 0);
+	assert_int_equal(ruleset_rule(bench->ruleset, 2)->datasets, 1U << DATASET_other);
 }
 
 static void filters_hold_for_every_step(void **state)
@@ -251,7 +252,7 @@ static void equal_steps_are_one(void **state)
 		      "  [file where true]\n"
 		      "until [process where event.type == \"end\"]",
 		      "");
-	add_good_rule(bench, "eql", "process where process.name : \"CMD.exe\"", "");
+	add_good_rule(bench, "eql", "process where process.name : \"cmd.exe\"", "");
 	add_good_rule(bench, "eql", "sample by host.id [file where true] [process where true]", "");
 	build(bench);
 	const struct rule *sequence = ruleset_rule(bench->ruleset, 0);
@@ -295,7 +296,7 @@ static void a_refused_rule_names_its_place_and_spoils_no_other(void **state)
 				      &bench->complaints));
 	assert_string_equal(bench->complaints.items[1].file, "s.toml");
 	assert_int_equal(bench->complaints.items[1].line, 5);
-	assert_int_equal(bench->complaints.items[1].column, 41);
+	assert_int_equal(bench->complaints.items[1].column, 40);
 	add_good_rule(bench, "eql", "process where true", "");
 	build(bench);
 	assert_int_equal(ruleset_rule_count(bench->ruleset), 1);
