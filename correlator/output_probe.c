@@ -66,8 +66,8 @@ static bool wait_until_taken(struct destination *destination)
 		destination_advance(destination, now_ns);
 		if (destination_is_idle(destination))
 			return true;
-		if (now_ns >= end_ns)
-			return false;
+		if (now_ns >= end_ns || *destination_error(destination))
+			return false; /* what failed once is what people want to hear about */
 		struct pollfd wait = destination_wait(destination, now_ns, &wait_ns);
 		poll(&wait, 1, (int)(wait_ns / 1000000) + 1);
 	}
