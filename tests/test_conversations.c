@@ -86,8 +86,11 @@ static void take_flow(struct comparison *comparison, const struct flow_event *ev
 {
 	if (event->kind != FLOW_END || !has_ports(event->ip_protocol))
 		return;
-	const struct endpoints ends = { event->source, event->destination, event->source_port,
-					event->destination_port, event->ip_protocol };
+	const struct endpoints ends = { .source = event->source,
+					.destination = event->destination,
+					.source_port = event->source_port,
+					.destination_port = event->destination_port,
+					.ip_protocol = event->ip_protocol };
 	struct conversation *conversation = conversation_of(comparison, &ends);
 	if (conversation->flow_count++ == 0) {
 		conversation->source = event->source;

@@ -40,6 +40,7 @@ struct decode_case {
 #define TCP_FLOW                                                                                   \
 	.ip_protocol = 6, .source_port = 40000, .destination_port = 443, .tcp_flags = 0x18,        \
 	.payload_bytes = 4
+#define ZEROS_16 "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 #define UDP_FLOW                                                                                   \
 	.ip_protocol = 17, .source_port = 40000, .destination_port = 443, .payload_bytes = 4
 

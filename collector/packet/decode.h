@@ -47,6 +47,7 @@ struct endpoints {
 	uint16_t source_port;	   /* ICMP: type */
 	uint16_t destination_port; /* ICMP: code */
 	uint8_t ip_protocol;
+	uint8_t unused;
 };
 
 /* What the fragments of one datagram have in common (RFC 791; RFC 8200, section 4.5). */

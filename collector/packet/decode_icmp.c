@@ -61,7 +61,7 @@ static void read_quote(struct cursor bytes, struct decoded *out)
 	const uint8_t *first = cursor_peek(&bytes, 1);
 	if (!first)
 		return;
-	struct endpoints ends;
+	struct endpoints ends = { .ip_protocol = 0 };
 	const uint8_t version = *first >> 4;
 	if (version == 4)
 		ends.ip_protocol = quote_ipv4(&bytes, &ends);

@@ -6,15 +6,9 @@ enum {
 	ATTRIBUTES_MAX = 64,
 	ATTRIBUTE_HEADER_BYTES = 4,
 	ATTRIBUTE_PAYLOAD = 9,
-	TYPE_MASK = 0x7fff, /* the high bits are netlink flags */
+	TYPE_MASK = 0x7fff, /* the high bit is a netlink flag */
+	TYPE_MAX = 255,	    /* there are some twenty */
 };
-
-/* Lengths are in the byte order of the capturing machine: the wrong one is too large to be one. */
-static uint16_t host_order(uint16_t little_endian)
-{
-	enum { LENGTH_PLAUSIBLE = 0x3fff };
-	return little_endian > LENGTH_PLAUSIBLE ? __builtin_bswap16(little_endian) : little_endian;
-}
 
 /*	family 8, version 8, resource 16 | attributes: length 16, type 16, value, padding to 4 */
 void decode_nflog(struct decode *decode)
@@ -22,12 +16,12 @@ void decode_nflog(struct decode *decode)
 	struct cursor *bytes = &decode->bytes;
 	cursor_take(bytes, 4);
 	for (int i = 0; i < ATTRIBUTES_MAX && cursor_left(bytes) > 0; i++) {
-		const uint16_t raw_length = cursor_le16(bytes);
-		const uint16_t raw_type = cursor_le16(bytes);
-		const uint16_t length = host_order(raw_length);
-		const bool swapped = length != raw_length;
-		const uint16_t type =
-			(swapped ? __builtin_bswap16(raw_type) : raw_type) & TYPE_MASK;
+		uint16_t length = cursor_le16(bytes);
+		uint16_t type = cursor_le16(bytes) & TYPE_MASK;
+		if (type > TYPE_MAX) { /* numbers are in the order of the capturing machine */
+			length = __builtin_bswap16(length);
+			type = __builtin_bswap16(type);
+		}
 		if (bytes->truncated)
 			return;
 		if (length < ATTRIBUTE_HEADER_BYTES) {

@@ -223,8 +223,10 @@ static enum name_progress read_rows(struct names *names, const struct names_flow
 	reader.found.record_kind = RECORD_NAME;
 	reader.found.time_ns = flow->time_ns;
 	reader.found.flow_id = flow->flow_id;
-	reader.found.subject = flow->source;
-	reader.found.address = flow->destination;
+	/* The client: of a stream who opened it, of an answer in a datagram who it goes to. */
+	const bool is_stream = ends->ip_protocol == PROTOCOL_TCP;
+	reader.found.subject = is_stream ? flow->source : ends->destination;
+	reader.found.address = is_stream ? flow->destination : ends->source;
 	for (int i = 0; i < ROWS; i++) {
 		if (!row_fits(&rows[i], ends) || !row_reads(&rows[i], flow->from_source))
 			continue;

@@ -507,9 +507,12 @@ void tracker_finish(struct tracker *tracker)
 				.flow = flows[i],
 			};
 		qsort(last, count, sizeof(*last), compare_last);
-		for (uint32_t i = 0; i < count; i++)
+		for (uint32_t i = 0; i < count; i++) {
+			const bool over = is_over(tracker, last[i].flow);
 			end_flow(tracker, last[i].flow,
-				 flow_end_reason(last[i].flow, FLOW_END_FINISHED));
+				 flow_end_reason(last[i].flow,
+						 over ? FLOW_END_IDLE : FLOW_END_FINISHED));
+		}
 	}
 	free(last);
 	free(flows);

@@ -55,7 +55,8 @@ void tracker_packets(struct tracker *tracker, const struct packet *packets, size
 /* Ends every flow that has timed out at this time, a bounded number per call. */
 void tracker_expire(struct tracker *tracker, uint64_t now_ns);
 
-/* Ends every flow (FLOW_END_FINISHED), ordered by start time, then flow id. */
+/* Ends every flow: FLOW_END_FINISHED, unless FIN, RST or silence had ended it before. Ordered by
+ * start time, then flow id. */
 void tracker_finish(struct tracker *tracker);
 
 uint32_t tracker_flow_count(const struct tracker *tracker);
