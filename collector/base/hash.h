@@ -21,9 +21,9 @@ struct hash_seed hash_seed_make(void);
 /* SipHash-1-3 of any bytes. */
 uint64_t hash_bytes(const struct hash_seed *seed, const void *bytes, size_t size_bytes);
 
-/* ASCII case folded on the way: equal for texts that differ only in ASCII case. Not keyed (FNV-1a
- * with a final mix): it is stored in events and compared across threads and rules, and only ever
- * selects candidates among the constants of our own rules. */
+/* ASCII case folded on the way: equal for texts that differ only in ASCII case. Not keyed: it is
+ * stored in events and compared across threads and rules, and only ever selects candidates among
+ * the constants of our own rules. */
 uint32_t hash_folded_text(const char *text, size_t size_bytes);
 
 static inline uint64_t hash_fold_multiply(uint64_t left, uint64_t right)

@@ -91,14 +91,7 @@ static bool scalar(const struct walk *walk, struct raw_value *out_value)
 	if (token(walk) == '"') {
 		if (!string_inside(walk, out_value))
 			return false;
-		if (!memchr(out_value->text, '\\', out_value->size_bytes))
-			return true;
-		char *room = raw_store(walk->raw, out_value->size_bytes);
-		if (!room)
-			return false;
-		out_value->size_bytes =
-			(uint32_t)json_decode_string(out_value->text, out_value->size_bytes, room);
-		out_value->text = room;
+		out_value->kind = RAW_UNDECODED;
 		return true;
 	}
 	struct raw_value value = token_text(walk);
@@ -153,6 +146,7 @@ static void keep_scalar(struct walk *walk, uint16_t node, const struct key_meani
 		raw_add_insert(walk->raw, value);
 	} else if (child == KEY_NODE_DATA) {
 		walk->raw->embedded = *value;
+		raw_decode(walk->raw, &walk->raw->embedded);
 	}
 }
 
@@ -254,8 +248,9 @@ static bool walk_member(struct walk *walk, uint16_t node, const struct raw_value
 /* A pair's value gets its name; the positional value that it was taken for goes. */
 static void finish_pair(struct walk *walk)
 {
-	if (walk->pair_name.kind != RAW_TEXT)
+	if (walk->pair_name.kind == RAW_ABSENT)
 		return;
+	raw_decode(walk->raw, &walk->pair_name);
 	const struct key_meaning *meaning = keys_find(
 		walk->keys, KEY_NODE_DATA, walk->pair_name.text, walk->pair_name.size_bytes);
 	if (walk->pair_text.kind != RAW_ABSENT) {

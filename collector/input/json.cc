@@ -15,12 +15,13 @@ static_assert(JSON_PADDING >= simdjson::SIMDJSON_PADDING, "callers must pad for 
 struct json_parser {
 	std::unique_ptr<simdjson::internal::dom_parser_implementation> stages;
 	size_t capacity_bytes;
+	simdjson::dom::parser whole{};
 };
 
 namespace
 {
 constexpr size_t FIRST_CAPACITY_BYTES = 64 * 1024;
-constexpr size_t DEPTH_UNUSED = 1; /* the second stage is not run */
+constexpr size_t DEPTH_MAX = 1024; /* of the second stage */
 
 bool grow(json_parser *parser, size_t size_bytes)
 {
@@ -29,7 +30,7 @@ bool grow(json_parser *parser, size_t size_bytes)
 		capacity *= 2;
 	std::unique_ptr<simdjson::internal::dom_parser_implementation> stages;
 	if (simdjson::get_active_implementation()->create_dom_parser_implementation(
-		    capacity, DEPTH_UNUSED, stages) != simdjson::SUCCESS)
+		    capacity, DEPTH_MAX, stages) != simdjson::SUCCESS)
 		return false;
 	parser->stages = std::move(stages);
 	parser->capacity_bytes = capacity;
@@ -39,7 +40,7 @@ bool grow(json_parser *parser, size_t size_bytes)
 
 json_parser *json_parser_open(void)
 {
-	json_parser *parser = new (std::nothrow) json_parser{ nullptr, 0 };
+	json_parser *parser = new (std::nothrow) json_parser();
 	if (parser && grow(parser, FIRST_CAPACITY_BYTES))
 		return parser;
 	json_parser_close(parser);
@@ -67,4 +68,9 @@ bool json_parser_index(json_parser *parser, const char *json, size_t size_bytes,
 	out_index->at_bytes = parser->stages->structural_indexes.get();
 	out_index->count = parser->stages->n_structural_indexes;
 	return true;
+}
+
+bool json_parser_parse(json_parser *parser, const char *json, size_t size_bytes)
+{
+	return parser->whole.parse(json, size_bytes, false).error() == simdjson::SUCCESS;
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "collector/base/arena.h"
 #include "collector/event.h"
@@ -31,23 +30,51 @@ struct keys {
 	struct key buckets[BUCKET_COUNT];
 };
 
-/* Cheap and case-blind: 0x20 set in every byte folds ASCII letters, and what else it merges is told
- * apart by the comparison. The keys in the table are ours; a hostile key can only miss. */
+/* Up to seven bytes as a number, without reading past them. */
+static uint64_t load_rest(const char *bytes, size_t size_bytes)
+{
+	uint32_t first;
+	uint32_t last;
+	if (size_bytes >= sizeof(first)) {
+		memcpy(&first, bytes, sizeof(first));
+		memcpy(&last, bytes + size_bytes - sizeof(last), sizeof(last));
+		return first | (uint64_t)last << 32;
+	}
+	if (size_bytes == 0)
+		return 0;
+	const unsigned char *at = (const unsigned char *)bytes;
+	return at[0] | (uint64_t)at[size_bytes / 2] << 8 | (uint64_t)at[size_bytes - 1] << 16;
+}
+
+/* 0x20 in every byte folds ASCII letters, and a few signs that no key of ours tells apart. */
+static const uint64_t FOLD = 0x2020202020202020;
+
+/* Cheap and case-blind. The keys in the table are ours; a hostile one can only miss, or pass for
+ * one that it might have been anyway. */
 static uint32_t hash_key(uint16_t node, const char *key, size_t size_bytes)
 {
-	const uint64_t fold = 0x2020202020202020;
 	uint64_t hash = (node + size_bytes * 4099) * 0x9e3779b97f4a7c15;
-	size_t at = 0;
-	for (; at + 8 <= size_bytes; at += 8) {
-		uint64_t word;
-		memcpy(&word, key + at, 8);
-		hash = (hash ^ (word | fold)) * 0xff51afd7ed558ccd;
+	uint64_t word;
+	for (; size_bytes >= 8; key += 8, size_bytes -= 8) {
+		memcpy(&word, key, 8);
+		hash = (hash ^ (word | FOLD)) * 0xff51afd7ed558ccd;
 		hash ^= hash >> 32;
 	}
-	uint64_t rest = 0;
-	memcpy(&rest, key + at, size_bytes - at);
-	hash = (hash ^ (rest | fold)) * 0xff51afd7ed558ccd;
+	hash = (hash ^ (load_rest(key, size_bytes) | FOLD)) * 0xff51afd7ed558ccd;
 	return (uint32_t)(hash >> 32);
+}
+
+static bool same_key(const char *left, const char *right, size_t size_bytes)
+{
+	uint64_t one;
+	uint64_t other;
+	for (; size_bytes >= 8; left += 8, right += 8, size_bytes -= 8) {
+		memcpy(&one, left, 8);
+		memcpy(&other, right, 8);
+		if ((one | FOLD) != (other | FOLD))
+			return false;
+	}
+	return (load_rest(left, size_bytes) | FOLD) == (load_rest(right, size_bytes) | FOLD);
 }
 
 /* The bucket that holds the key, or the empty one where it belongs. */
@@ -60,8 +87,7 @@ static const struct key *bucket_of(const struct keys *keys, uint16_t node, const
 		if (!bucket->text)
 			return bucket;
 		if (bucket->hash == hash && bucket->node == node &&
-		    bucket->size_bytes == size_bytes &&
-		    strncasecmp(bucket->text, key, size_bytes) == 0)
+		    bucket->size_bytes == size_bytes && same_key(bucket->text, key, size_bytes))
 			return bucket;
 	}
 }

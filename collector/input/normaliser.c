@@ -1,7 +1,6 @@
 #include "collector/input/normaliser.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,21 +127,38 @@ static const struct raw_value *host_of(const struct raw_event *raw)
 	return NULL;
 }
 
-enum { NAME_MAX_BYTES = 255 };
-
-static uint64_t hash_folded(const struct raw_value *value, uint64_t salt)
+static uint64_t hash_text(uint64_t state, const char *text, size_t size_bytes, uint64_t fold)
 {
-	char folded[NAME_MAX_BYTES + sizeof(salt)];
-	size_t size_bytes = value ? value->size_bytes : 0;
-	if (size_bytes > NAME_MAX_BYTES)
-		size_bytes = NAME_MAX_BYTES;
-	memcpy(folded, &salt, sizeof(salt));
-	for (size_t i = 0; i < size_bytes; i++) {
-		const char character = value->text[i];
-		folded[sizeof(salt) + i] =
-			character >= 'A' && character <= 'Z' ? (char)(character | 0x20) : character;
+	uint64_t word;
+	state = hash_word(&identity_seed, state, size_bytes);
+	for (; size_bytes >= sizeof(word); text += sizeof(word), size_bytes -= sizeof(word)) {
+		memcpy(&word, text, sizeof(word));
+		state = hash_word(&identity_seed, state, word | fold);
 	}
-	return hash_bytes(&identity_seed, folded, size_bytes + sizeof(salt));
+	word = 0;
+	memcpy(&word, text, size_bytes);
+	return hash_word(&identity_seed, state, word | fold);
+}
+
+/* ASCII case does not count: 0x20 in every byte folds letters. An absent value is an empty one. */
+static uint64_t hash_folded(uint64_t state, const struct raw_value *value)
+{
+	return hash_text(state, value ? value->text : "", value ? value->size_bytes : 0,
+			 0x2020202020202020);
+}
+
+/* 8-4-4-4-12 hexadecimal digits. */
+static void format_uuid(uint64_t high, uint64_t low, char out_text[36])
+{
+	for (int i = 0, digit = 0; i < 36; i++) {
+		if (i == 8 || i == 13 || i == 18 || i == 23) {
+			out_text[i] = '-';
+			continue;
+		}
+		const uint64_t half = digit < 16 ? high : low;
+		out_text[i] = "0123456789abcdef"[half >> (60 - digit % 16 * 4) & 0xf];
+		digit++;
+	}
 }
 
 /* A host.id for hosts whose events have none: like a UUID, from the name without case. A bare
@@ -166,12 +182,8 @@ static void map_host(struct mapping *mapping)
 						      .size_bytes = MACHINE_BYTES };
 		name = &machine;
 	}
-	const uint64_t high = hash_folded(name, 1);
-	const uint64_t low = hash_folded(name, 2);
-	char text[37];
-	snprintf(text, sizeof(text), "%08x-%04x-%04x-%04x-%012llx", (unsigned)(high >> 32),
-		 (unsigned)(high >> 16 & 0xffff), (unsigned)(high & 0xffff), (unsigned)(low >> 48),
-		 (unsigned long long)(low & 0xffffffffffff));
+	char text[36];
+	format_uuid(hash_folded(1, name), hash_folded(2, name), text);
 	event_add_text(mapping->builder, FIELD_host_id, text, 36);
 }
 
@@ -202,7 +214,7 @@ static void map_record(struct mapping *mapping)
 	const struct raw_event *raw = mapping->raw;
 	for (size_t i = 0; i < raw->touched_count; i++) {
 		const uint16_t slot = raw->touched[i];
-		if (slot < RAW_KNOWN_COUNT && record_fields[slot] != FIELD_NONE)
+		if (slot < RAW_KNOWN_COUNT && event_wants(mapping->builder, record_fields[slot]))
 			map_typed(mapping, record_fields[slot], slot);
 	}
 	const struct raw_value *channel = raw_get(raw, RAW_winlog_channel);
@@ -253,13 +265,15 @@ static void map_any(struct mapping *mapping, uint16_t field, const struct raw_va
 /* ECS values of the document itself, where no dialect knew better. */
 static void map_rest(struct normaliser *normaliser, struct mapping *mapping)
 {
-	const struct raw_event *raw = mapping->raw;
+	struct raw_event *raw = normaliser->raw;
 	for (size_t i = 0; i < raw->ecs_count; i++)
-		normaliser->skip_ecs[i] = event_has(mapping->builder, raw->ecs[i].field);
+		normaliser->skip_ecs[i] = !event_wants(mapping->builder, raw->ecs[i].field) ||
+					  event_has(mapping->builder, raw->ecs[i].field);
 	for (size_t i = 0; i < raw->ecs_count; i++) {
-		const struct raw_ecs_value *ecs = &raw->ecs[i];
+		struct raw_ecs_value *ecs = &raw->ecs[i];
 		if (normaliser->skip_ecs[i])
 			continue;
+		raw_decode(raw, &ecs->value);
 		if (fields_type(normaliser->fields, ecs->field) == FIELD_TYPE_ANY)
 			map_any(mapping, ecs->field, &ecs->value);
 		else
@@ -277,16 +291,16 @@ static uint64_t identity_of(const struct mapping *mapping, const char *text, siz
 	const struct raw_value *id = raw_get(raw, RAW_ecs_event_id);
 	const struct raw_value *record = raw_get(raw, RAW_record_id);
 	if (id)
-		return hash_folded(id, hash_folded(host_of(raw), 0));
+		return hash_folded(hash_folded(0, host_of(raw)), id);
 	if (!record)
-		return hash_bytes(&identity_seed, text, size_bytes);
+		return hash_text(0, text, size_bytes, 0);
 	/* to the millisecond: forwarders cut the digits behind it differently */
-	uint64_t identity = hash_folded(host_of(raw), mapping->record_ns / NS_PER_MS);
-	identity = hash_folded(record, identity);
-	identity = hash_folded(raw_get(raw, RAW_event_id), identity);
-	identity = hash_folded(raw_get(raw, RAW_provider), identity);
-	identity = hash_folded(raw_get(raw, RAW_ProcessGuid), identity);
-	return hash_folded(raw_get(raw, RAW_UtcTime), identity);
+	uint64_t identity = hash_folded(mapping->record_ns / NS_PER_MS, host_of(raw));
+	identity = hash_folded(identity, record);
+	identity = hash_folded(identity, raw_get(raw, RAW_event_id));
+	identity = hash_folded(identity, raw_get(raw, RAW_provider));
+	identity = hash_folded(identity, raw_get(raw, RAW_ProcessGuid));
+	return hash_folded(identity, raw_get(raw, RAW_UtcTime));
 }
 
 static void set_header(struct mapping *mapping, const struct shape *shape, uint64_t received_ns)

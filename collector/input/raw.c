@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "collector/input/json.h"
+
 struct raw_event *raw_open(void)
 {
 	return calloc(1, sizeof(struct raw_event));
@@ -54,7 +56,7 @@ static bool replaces(const struct raw_value *have, const struct raw_value *value
 {
 	if (!have->flat)
 		return false;
-	return !value->flat || (have->kind == RAW_NUMBER && value->kind == RAW_TEXT);
+	return !value->flat || (have->kind == RAW_NUMBER && value->kind != RAW_NUMBER);
 }
 
 void raw_set(struct raw_event *raw, uint16_t slot, const struct raw_value *value)
@@ -85,13 +87,31 @@ void raw_add_insert(struct raw_event *raw, const struct raw_value *value)
 	raw->inserts[raw->insert_count++] = *value;
 }
 
+void raw_decode(const struct raw_event *raw, struct raw_value *value)
+{
+	if (value->kind != RAW_UNDECODED)
+		return;
+	value->kind = RAW_TEXT;
+	if (!memchr(value->text, '\\', value->size_bytes))
+		return;
+	/* decoding is a cache of what the event says: readers may not see it, so may do it */
+	char *room = raw_store((struct raw_event *)(uintptr_t)raw, value->size_bytes);
+	if (!room) {
+		value->size_bytes = 0;
+		return;
+	}
+	value->size_bytes = (uint32_t)json_decode_string(value->text, value->size_bytes, room);
+	value->text = room;
+}
+
 const struct raw_value *raw_get(const struct raw_event *raw, uint16_t slot)
 {
-	const struct raw_value *value = &raw->values[slot];
+	struct raw_value *value = (struct raw_value *)(uintptr_t)&raw->values[slot];
 	if (value->kind == RAW_ABSENT || value->size_bytes == 0 || (value->flat && raw->has_data))
 		return NULL;
 	if (value->size_bytes == 1 && value->text[0] == '-')
 		return NULL;
+	raw_decode(raw, value);
 	return value;
 }
 

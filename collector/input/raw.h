@@ -26,7 +26,9 @@ enum {
 	RAW_INSERTS_MAX = 64, /* positional values; no event has more than 40 */
 };
 
-enum raw_kind { RAW_ABSENT, RAW_TEXT, RAW_NUMBER, RAW_BOOLEAN };
+/* RAW_UNDECODED: the inside of a JSON string that may hold escapes; raw_get decodes it, once, so
+ * that texts that nobody asks for are never looked at. */
+enum raw_kind { RAW_ABSENT, RAW_TEXT, RAW_NUMBER, RAW_BOOLEAN, RAW_UNDECODED };
 
 struct raw_value {
 	const char *text;
@@ -75,6 +77,9 @@ void raw_add_insert(struct raw_event *raw, const struct raw_value *value);
 
 /* The value of a slot, or NULL: absent, empty, "-", or a flat one that does not count. */
 const struct raw_value *raw_get(const struct raw_event *raw, uint16_t slot);
+
+/* Decodes a value that is not yet; the text moves into the store. */
+void raw_decode(const struct raw_event *raw, struct raw_value *value);
 
 /* ASCII case does not count. */
 bool raw_equals(const struct raw_value *value, const char *text);
