@@ -73,6 +73,7 @@ struct report {
 	uint64_t received_ns;
 	uint64_t arrived_ns; /* watermark at arrival */
 	uint64_t identity;
+	uint64_t tiebreaker; /* of its event: orders what was written in the same second */
 	uint64_t said; /* identity of the joined event that it went into while not on the wire */
 };
 

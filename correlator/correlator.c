@@ -41,12 +41,43 @@ void sort_keys(struct sort_key *keys, size_t count)
 		qsort(keys, count, sizeof(keys[0]), sort_keys_compare);
 }
 
+/* A name lookup, a bind or a listen: a network event of a host that goes nowhere. */
+static bool is_aimless(const struct event *event)
+{
+	size_t count;
+	const struct event_value *values = event_find(event, FIELD_event_category, &count);
+	if (event->role == EVENT_FLOW || event_address(event, FIELD_destination_ip))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		const struct event_text *text = event_at(event, &values[i]);
+		if (values[i].type == VALUE_TEXT && strcmp(text->bytes, "network") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A step that asks for a destination does not mean an event that has none: `not
+ * cidrmatch(destination.ip, ...)` is true of a missing address, as Elasticsearch has it, but here
+ * the connection itself is always an event of its own. */
+static size_t leave_out_aimless(const struct correlator *correlator, const struct event *event,
+				step_id *steps, size_t count)
+{
+	const bool aimless = count && is_aimless(event);
+	size_t kept = 0;
+	for (size_t i = 0; i < count; i++)
+		if (!aimless ||
+		    !ruleset_step_reads(correlator->ruleset, steps[i], FIELD_destination_ip))
+			steps[kept++] = steps[i];
+	return kept;
+}
+
 bool say_event(struct correlator *correlator, const struct event *event, bool said_before)
 {
 	if (!correlator->ruleset)
 		return false;
-	const size_t count =
+	size_t count =
 		ruleset_match(correlator->ruleset, correlator->scratch, event, correlator->steps);
+	count = leave_out_aimless(correlator, event, correlator->steps, count);
 	if (count || said_before)
 		sequences_add(correlator->sequences, event, correlator->steps, count);
 	return count > 0;

@@ -259,29 +259,37 @@ static uint64_t stable_identity(uint64_t what, uint64_t which)
 	return hash_word(&seed, hash_word(&seed, what, which), seed.words[0]);
 }
 
-/* When the connection began. A process can not speak before it starts: where its host's clock says
- * otherwise by a little, the connection is put right behind the start, in the wire's own order. */
-static uint64_t time_of(const struct joint *joint, uint32_t owner)
+/* The report that came first, by the wire's time line: it gives the time of a connection that was
+ * never on the wire. */
+static const struct report *earliest_report(const struct joint *joint, uint64_t *out_wire_ns)
 {
-	const struct verdict *verdict = joint->verdict;
-	uint64_t time_ns;
-	if (joint->flow) {
-		time_ns = joint->flow->start_ns;
-	} else {
-		time_ns = UINT64_MAX;
-		for (size_t i = 0; i < verdict->report_count; i++) {
-			const struct report *report =
-				&joint->world->connections.reports[verdict->reports[i]];
-			const struct clock_reading clock =
-				attribution_clock_of_report(joint->world, report);
-			const uint64_t wire_ns = wire_time(&clock, report->label_ns);
-			time_ns = wire_ns < time_ns ? wire_ns : time_ns;
+	const struct report *earliest = NULL;
+	for (size_t i = 0; i < joint->verdict->report_count; i++) {
+		const struct report *report =
+			&joint->world->connections.reports[joint->verdict->reports[i]];
+		const struct clock_reading clock =
+			attribution_clock_of_report(joint->world, report);
+		const uint64_t wire_ns = wire_time(&clock, report->label_ns);
+		if (!earliest || wire_ns < *out_wire_ns ||
+		    (wire_ns == *out_wire_ns && report->tiebreaker < earliest->tiebreaker)) {
+			earliest = report;
+			*out_wire_ns = wire_ns;
 		}
 	}
+	return earliest;
+}
+
+/* When the connection began. A process can not speak before it starts: where its host's clock says
+ * otherwise by a little, the connection is put right behind the start, in the wire's own order. */
+static void set_time(struct event *header, const struct joint *joint, uint32_t owner)
+{
+	uint64_t time_ns = joint->flow ? joint->flow->start_ns : 0;
+	if (!joint->flow)
+		header->tiebreaker = earliest_report(joint, &time_ns)->tiebreaker;
 	const uint64_t start_ns = owner == NO_SLOT ? 0 : join_process_start_ns(joint->world, owner);
-	if (start_ns == 0 || start_ns < time_ns || start_ns - time_ns > CAUSE_SLACK_NS)
-		return time_ns;
-	return start_ns + 1 + (CAUSE_SLACK_NS - (start_ns - time_ns)) / 1000000;
+	if (start_ns >= time_ns && start_ns - time_ns <= CAUSE_SLACK_NS)
+		time_ns = start_ns + 1 + (CAUSE_SLACK_NS - (start_ns - time_ns)) / 1000000;
+	header->time_ns = time_ns;
 }
 
 static void add_header(struct event_builder *builder, const struct joint *joint, uint32_t owner,
@@ -291,7 +299,7 @@ static void add_header(struct event_builder *builder, const struct joint *joint,
 	const struct verdict *verdict = joint->verdict;
 	header->role = EVENT_FLOW;
 	header->datasets = datasets;
-	header->time_ns = time_of(joint, owner);
+	set_time(header, joint, owner);
 	header->received_ns = joint->flow ? joint->flow->start_ns : 0;
 	header->host_time_ns = 0;
 	for (size_t i = 0; i < verdict->report_count; i++) {

@@ -294,6 +294,7 @@ static uint32_t learn_connection(struct correlator *correlator, const struct eve
 		.received_ns = event->received_ns,
 		.arrived_ns = correlator->watermark_ns,
 		.identity = event->identity,
+		.tiebreaker = event->tiebreaker,
 		.event = CELL_NONE,
 	};
 	if (!source || !destination || ip_protocol == 0 || !read_ports(event, &report))

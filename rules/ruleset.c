@@ -37,6 +37,16 @@ const struct step_use *ruleset_step_uses(const struct ruleset *ruleset, step_id 
 	return ruleset->steps[step].uses;
 }
 
+bool ruleset_step_reads(const struct ruleset *ruleset, step_id step, uint16_t field)
+{
+	size_t count;
+	const uint16_t *fields = program_fields(ruleset->indexed[step].program, &count);
+	for (size_t i = 0; i < count; i++)
+		if (fields[i] == field)
+			return true;
+	return false;
+}
+
 void ruleset_print_program(const struct ruleset *ruleset, uint32_t rule, FILE *stream)
 {
 	const struct rule *printed = ruleset->rules[rule];

@@ -62,6 +62,9 @@ struct step_use {
 const struct step_use *ruleset_step_uses(const struct ruleset *ruleset, step_id step,
 					 size_t *out_count);
 
+/* Does the condition of a step read this field? */
+bool ruleset_step_reads(const struct ruleset *ruleset, step_id step, uint16_t field);
+
 /* Prints a rule's compiled program (for `eql --explain`). */
 void ruleset_print_program(const struct ruleset *ruleset, uint32_t rule, FILE *stream);
 

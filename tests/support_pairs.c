@@ -39,7 +39,7 @@ static bool is_capture(const char *name)
 
 static bool is_host_log(const char *name)
 {
-	return contains(name, ".ndjson") || contains(name, ".json.gz") || contains(name, ".evtx");
+	return contains(name, ".ndjson") || contains(name, ".json.gz");
 }
 
 static void load_events(struct pair_facts *facts, const char *path, struct counters *counters)
@@ -127,7 +127,8 @@ static int compare_packets(const void *left, const void *right)
 
 static void track(struct pair_facts *facts, struct packets *packets, struct counters *counters)
 {
-	qsort(packets->items, packets->count, sizeof(*packets->items), compare_packets);
+	if (packets->count)
+		qsort(packets->items, packets->count, sizeof(*packets->items), compare_packets);
 	const struct tracker_settings settings = { .seed = { { 1, 2 } } };
 	const struct tracker_sink sink = { facts, keep_flow, keep_name };
 	struct tracker *tracker = tracker_open(&settings, &sink, counters);
@@ -231,8 +232,14 @@ static int compare_rows(const void *left, const void *right)
 	return a->flow_id < b->flow_id ? -1 : a->flow_id > b->flow_id;
 }
 
+/* What the edge would do: which steps does the event satisfy? */
+struct edge {
+	struct match_scratch *scratch;
+	step_id *steps;
+};
+
 static void feed(struct correlator *correlator, const struct pair_facts *facts, size_t number,
-		 const struct pair_options *options)
+		 const struct pair_options *options, const struct edge *edge)
 {
 	if (number < facts->event_count) {
 		const struct event *event = facts->events[number];
@@ -249,8 +256,11 @@ static void feed(struct correlator *correlator, const struct pair_facts *facts, 
 			moved->time_ns += (uint64_t)by_ns;
 			event = moved;
 		}
-		static const step_id any_step; /* the correlator asks which ones again */
-		correlator_event(correlator, event, &any_step, options->ruleset ? 1 : 0);
+		const size_t count =
+			options->ruleset
+				? ruleset_match(options->ruleset, edge->scratch, event, edge->steps)
+				: 0;
+		correlator_event(correlator, event, edge->steps, count);
 		free(moved);
 		return;
 	}
@@ -276,13 +286,18 @@ void pair_run(const struct pair_facts *facts, const struct pair_options *options
 		.seed = { { 3, 4 } },
 	};
 	struct correlator_sink sink = { .context = out_owners, .flow = keep_owner };
-	if (options->alert)
+	if (options->alert) /* as a run that prints no flows */
 		sink = (struct correlator_sink){ .context = options->alert_context,
 						 .alert = options->alert };
 	struct correlator *correlator =
 		correlator_open(&settings, options->ruleset, facts->fields, &sink, &counters);
 	if (!correlator)
 		abort();
+	struct edge edge = { 0 };
+	if (options->ruleset) {
+		edge.scratch = match_scratch_open(options->ruleset);
+		edge.steps = calloc(ruleset_step_count(options->ruleset) + 1U, sizeof(step_id));
+	}
 	const size_t total = facts->event_count + facts->flow_count + facts->name_count;
 	uint32_t *order = malloc((total + 1) * sizeof(*order));
 	if (!order)
@@ -297,11 +312,13 @@ void pair_run(const struct pair_facts *facts, const struct pair_options *options
 		order[other] = held;
 	}
 	for (size_t i = 0; i < total; i++)
-		feed(correlator, facts, order[i], options);
+		feed(correlator, facts, order[i], options, &edge);
 	correlator_finish(correlator);
 	if (options->host)
 		correlator_each_host(correlator, options->host_context, options->host);
 	correlator_close(correlator);
+	match_scratch_close(edge.scratch);
+	free(edge.steps);
 	free(order);
 	if (out_owners->count)
 		qsort(out_owners->rows, out_owners->count, sizeof(*out_owners->rows), compare_rows);
