@@ -301,7 +301,7 @@ static bool confirm(struct destination *destination, uint64_t now_ns)
 	struct sink *sink = destination->sink;
 	if (destination->head == destination->unsent || sink->operations->unconfirmed(sink))
 		return false;
-	while (destination->head != destination->unsent)
+	while (destination->head && destination->head != destination->unsent)
 		finish_head(destination, true);
 	progress(destination, now_ns);
 	return true;

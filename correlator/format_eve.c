@@ -5,6 +5,7 @@
  */
 #include "correlator/format.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,10 +170,8 @@ static void put_flow(json_t *document, const struct facts *facts)
 	const struct text transport = facts->values[FACT_transport];
 	char upper[16];
 	size_t size = 0;
-	for (; size < transport.size_bytes && size < sizeof(upper); size++) {
-		const char letter = transport.bytes[size];
-		upper[size] = letter >= 'a' && letter <= 'z' ? (char)(letter - 32) : letter;
-	}
+	for (; size < transport.size_bytes && size < sizeof(upper); size++)
+		upper[size] = (char)toupper((unsigned char)transport.bytes[size]);
 	if (size)
 		json_object_set_new(document, "proto", json_clean_text(upper, size));
 	put_fact(document, "community_id", facts, FACT_community_id);

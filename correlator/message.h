@@ -12,12 +12,12 @@
 enum { MESSAGE_ROWS_MAX = 64, MESSAGE_SHORTENED_MIN = 24 };
 
 struct message_row {
-	enum fact fact;
 	const char *key;
-	const char *label; /* CEF: what cs1Label says; NULL = no label */
-	uint8_t group;	   /* RFC 5424: the element it stands in */
+	enum fact fact;
+	uint8_t group; /* RFC 5424: the element it stands in */
 	uint8_t rank;
 	bool shortens; /* cut to what fits (at least MESSAGE_SHORTENED_MIN bytes), not dropped */
+	const char *label; /* CEF: what cs1Label says; NULL = no label */
 };
 
 struct message {

@@ -37,13 +37,13 @@ struct letter {
 };
 
 struct output {
+	struct counters counters; /* the output thread's; first, because it is aligned to a line */
 	struct ring *ring;
 	int wake_fd; /* eventfd: the thread sleeps in poll, not in a nap */
 	pthread_t thread;
 	bool has_thread;
 
 	/* The output thread's own from here on. */
-	_Alignas(64) struct counters counters;
 	struct ledger *ledger;
 	struct destination *destinations[DESTINATIONS_MAX];
 	uint64_t sequence_ids[DESTINATIONS_MAX];

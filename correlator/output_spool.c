@@ -95,10 +95,13 @@ static bool scan(struct spool *spool)
 static void read_position(struct spool *spool)
 {
 	char text[64] = "";
+	char *end = text;
 	struct spool_place place = { 0 };
-	if (pread(spool->position_fd, text, sizeof(text) - 1, 0) <= 0 ||
-	    sscanf(text, "%" SCNu64 " %" SCNu64, &place.segment, &place.offset_bytes) != 2 ||
-	    place.segment != spool->oldest_segment)
+	if (pread(spool->position_fd, text, sizeof(text) - 1, 0) > 0) {
+		place.segment = strtoull(text, &end, 10);
+		place.offset_bytes = strtoull(end, NULL, 10);
+	}
+	if (place.segment != spool->oldest_segment) /* or unreadable: all of it again */
 		place = (struct spool_place){ spool->oldest_segment, 0 };
 	spool->read_place = place;
 }

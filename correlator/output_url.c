@@ -155,7 +155,7 @@ static const char *take_value(const char *at, const char *stop, char out[URL_VAL
 	while (*at && !strchr(stop, *at)) {
 		char byte = *at++;
 		if (byte == '%') {
-			const char hex[3] = { at[0], at[0] ? at[1] : '\0', '\0' };
+			const char hex[3] = { at[0], (char)(at[0] ? at[1] : '\0'), '\0' };
 			if (!isxdigit((unsigned char)hex[0]) || !isxdigit((unsigned char)hex[1]))
 				return NULL;
 			byte = (char)strtoul(hex, NULL, 16);

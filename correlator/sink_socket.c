@@ -201,9 +201,9 @@ bool socket_unconfirmed(struct sink *sink)
 
 struct pollfd socket_wait(struct sink *sink, bool blocked)
 {
-	const short events = socket_of(sink)->connecting ? POLLOUT
-			     : blocked			 ? POLLIN | POLLOUT
-							 : POLLIN;
+	short events = POLLIN;
+	if (blocked || socket_of(sink)->connecting)
+		events = socket_of(sink)->connecting ? POLLOUT : (short)(POLLIN | POLLOUT);
 	return (struct pollfd){ .fd = socket_of(sink)->fd, .events = events };
 }
 

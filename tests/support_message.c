@@ -5,19 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How many bytes follow a lead byte; 9 = none may stand here. */
+static size_t bytes_after(unsigned char lead)
+{
+	if (lead < 0x80)
+		return lead < 0x20 || lead == 0x7f ? 9 : 0;
+	if (lead < 0xc2 || lead > 0xf4)
+		return 9;
+	return lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+}
+
 bool is_clean_utf8(const char *bytes, size_t size)
 {
 	for (size_t i = 0; i < size;) {
-		const unsigned char c = (unsigned char)bytes[i];
-		const size_t more = c < 0x80   ? 0
-				    : c < 0xc2 ? 9
-				    : c < 0xe0 ? 1
-				    : c < 0xf0 ? 2
-				    : c < 0xf5 ? 3
-					       : 9;
-		if (c < 0x20 || c == 0x7f || more == 9 || i + more >= size + (more == 0))
+		const unsigned char lead = (unsigned char)bytes[i];
+		const size_t more = bytes_after(lead);
+		if (more == 9 || more >= size - i)
 			return false;
-		if (c == 0xc2 && (unsigned char)bytes[i + 1] < 0xa0)
+		if (lead == 0xc2 && (unsigned char)bytes[i + 1] < 0xa0)
 			return false; /* C1 */
 		for (size_t j = 1; j <= more; j++)
 			if (((unsigned char)bytes[i + j] & 0xc0) != 0x80)
@@ -210,7 +215,7 @@ static const char *take_cef_value(struct parsed *out, const char *at, const char
 		if (*at == '\\') {
 			if (++at == end || !strchr("\\=nr", *at))
 				return NULL;
-			value[size++] = *at == 'n' ? '\n' : *at == 'r' ? '\r' : *at;
+			value[size++] = (char)(*at == 'n' ? '\n' : *at == 'r' ? '\r' : *at);
 			at++;
 			continue;
 		}

@@ -283,7 +283,7 @@ static char *repeat(const char *pattern, size_t size)
 
 static const char *payload_of(const char *text)
 {
-	for (int spaces = 0; spaces < 7; text++)
+	for (int spaces = 0; *text && spaces < 7; text++)
 		spaces += *text == ' ';
 	return text;
 }
