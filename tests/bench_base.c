@@ -290,7 +290,7 @@ static void *produce(void *argument)
 static uint64_t pass_messages(void *context)
 {
 	struct ring_bench *bench = context;
-	bench->ring = need(ring_open(1024 * 64));
+	bench->ring = need(ring_open(1UL << 16));
 	pthread_t producer;
 	const uint64_t start = now_ns();
 	pthread_create(&producer, NULL, produce, bench);

@@ -22,7 +22,7 @@ forbid '^bpf/' '(collector/input|rules|correlator)'
 if [ "$1" != quick ]; then
 	make -s FLAVOUR=release all >/dev/null
 	printf '%s\n' $sources | grep '\.c$' |
-		xargs -P"$(nproc)" -n4 clang-tidy --quiet -- -std=gnu17 -D_GNU_SOURCE -I. -Ibuild/release \
+		xargs -P"$(nproc)" -n1 clang-tidy --quiet -- -std=gnu17 -D_GNU_SOURCE -I. -Ibuild/release \
 		-DPROCSPAN_VERSION='""' 2>/dev/null || status=1
 fi
 exit $status

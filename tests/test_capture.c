@@ -820,9 +820,10 @@ static void compare_with_words(const char *folder, const char *words)
 {
 	char name[PATH_MAX_BYTES];
 	char relative[2 * PATH_MAX_BYTES];
-	unsigned long long packets;
-	if (sscanf(words, "%200s %*s %*s %llu packets", name, &packets) != 2)
+	char number[PATH_MAX_BYTES];
+	if (sscanf(words, "%200s %*s %*s %200s packets", name, number) != 2)
 		return;
+	const uint64_t packets = strtoull(number, NULL, 10);
 	snprintf(relative, sizeof(relative), "data/pairs/%.200s/%.200s.gz", folder, name);
 	const char *path = shared_path(relative);
 	if (!path)

@@ -207,7 +207,7 @@ static void large_sets_find_what_was_put_in(void **state)
 {
 	(void)state;
 	for (uint32_t networks = 10000; networks <= 460000; networks += 225000) {
-		struct cidr_entry *entries = malloc(2 * networks * sizeof(entries[0]));
+		struct cidr_entry *entries = malloc(networks * 2UL * sizeof(entries[0]));
 		size_t count = 0;
 		for (uint32_t i = 0; i < networks; i++) {
 			const uint8_t bytes[4] = { (uint8_t)(i >> 16), (uint8_t)(i >> 8),

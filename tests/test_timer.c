@@ -8,7 +8,9 @@
 #include "collector/base/timer.h"
 #include "tests/support_random.h"
 
-enum { TIMERS = HARD(300, 7), TICK_NS = 1000, STEPS = 4000, OUT_MAX = HARD(16, 2) };
+enum { TIMERS = HARD(300, 7), STEPS = 4000, OUT_MAX = HARD(16, 2) };
+
+static const uint64_t tick_ns = 1000;
 
 /* All timers that are due by now, oldest first; returns how many. */
 static size_t advance_fully(struct timer_wheel *wheel, uint64_t now_ns, uint32_t out[TIMERS])
@@ -43,7 +45,7 @@ static void timers_fire_in_their_tick_and_never_before(void **state)
 		{ "the end of time", 5000, UINT64_MAX - 999, UINT64_MAX - 1000, UINT64_MAX },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct timer_wheel *wheel = timer_wheel_open(TIMERS, TICK_NS, cases[i].now_ns);
+		struct timer_wheel *wheel = timer_wheel_open(TIMERS, tick_ns, cases[i].now_ns);
 		uint32_t out[TIMERS];
 		timer_wheel_set(wheel, 3, cases[i].at_ns);
 		if (cases[i].quiet_ns && advance_fully(wheel, cases[i].quiet_ns, out) != 0)
@@ -60,19 +62,19 @@ static void timers_fire_in_their_tick_and_never_before(void **state)
 static void a_timer_can_be_moved_and_cancelled(void **state)
 {
 	(void)state;
-	struct timer_wheel *wheel = timer_wheel_open(TIMERS, TICK_NS, 0);
+	struct timer_wheel *wheel = timer_wheel_open(TIMERS, tick_ns, 0);
 	uint32_t out[TIMERS];
 	timer_wheel_cancel(wheel, 0);
-	timer_wheel_set(wheel, 0, 10 * TICK_NS);
-	timer_wheel_set(wheel, 0, 20 * TICK_NS);
-	timer_wheel_set(wheel, 1, 10 * TICK_NS);
+	timer_wheel_set(wheel, 0, 10 * tick_ns);
+	timer_wheel_set(wheel, 0, 20 * tick_ns);
+	timer_wheel_set(wheel, 1, 10 * tick_ns);
 	timer_wheel_cancel(wheel, 1);
-	timer_wheel_set(wheel, 2, 10 * TICK_NS);
-	assert_int_equal(advance_fully(wheel, 19 * TICK_NS, out), 1);
+	timer_wheel_set(wheel, 2, 10 * tick_ns);
+	assert_int_equal(advance_fully(wheel, 19 * tick_ns, out), 1);
 	assert_int_equal(out[0], 2);
 	timer_wheel_set(wheel, 3, 0); /* due already */
 	timer_wheel_cancel(wheel, 3);
-	assert_int_equal(advance_fully(wheel, 20 * TICK_NS, out), 1);
+	assert_int_equal(advance_fully(wheel, 20 * tick_ns, out), 1);
 	assert_int_equal(out[0], 0);
 	timer_wheel_close(wheel);
 }
@@ -80,21 +82,21 @@ static void a_timer_can_be_moved_and_cancelled(void **state)
 static void time_never_goes_back(void **state)
 {
 	(void)state;
-	struct timer_wheel *wheel = timer_wheel_open(TIMERS, TICK_NS, 0);
+	struct timer_wheel *wheel = timer_wheel_open(TIMERS, tick_ns, 0);
 	uint32_t out[TIMERS];
-	assert_int_equal(advance_fully(wheel, 100 * TICK_NS, out), 0);
-	assert_int_equal(advance_fully(wheel, 50 * TICK_NS, out), 0);
-	timer_wheel_set(wheel, 0, 60 * TICK_NS);
-	assert_int_equal(advance_fully(wheel, 55 * TICK_NS, out), 1);
+	assert_int_equal(advance_fully(wheel, 100 * tick_ns, out), 0);
+	assert_int_equal(advance_fully(wheel, 50 * tick_ns, out), 0);
+	timer_wheel_set(wheel, 0, 60 * tick_ns);
+	assert_int_equal(advance_fully(wheel, 55 * tick_ns, out), 1);
 	timer_wheel_close(wheel);
 }
 
 static void impossible_wheels_are_refused(void **state)
 {
 	(void)state;
-	assert_null(timer_wheel_open(0, TICK_NS, 0));
+	assert_null(timer_wheel_open(0, tick_ns, 0));
 	assert_null(timer_wheel_open(10, 0, 0));
-	assert_null(timer_wheel_open(UINT32_MAX, TICK_NS, 0));
+	assert_null(timer_wheel_open(UINT32_MAX, tick_ns, 0));
 }
 
 enum { NOT_ARMED = 0 };
@@ -108,7 +110,7 @@ static uint64_t random_delay(struct support_random *random, uint32_t far_bits)
 {
 	const uint32_t bits = support_random_below(random, far_bits);
 	const uint64_t spread = support_random_next(random) & ((2ULL << bits) - 1);
-	return support_random_below(random, 3) ? spread % (200 * TICK_NS) : spread;
+	return support_random_below(random, 3) ? spread % (200 * tick_ns) : spread;
 }
 
 static void expect_fired(struct model *model, uint64_t now_ns, const uint32_t *out, size_t count)
@@ -118,19 +120,19 @@ static void expect_fired(struct model *model, uint64_t now_ns, const uint32_t *o
 		assert_in_range(out[i], 0, TIMERS - 1);
 		const uint64_t tick = model->ticks[out[i]];
 		assert_int_not_equal(tick, NOT_ARMED);
-		assert_true(tick - 1 <= now_ns / TICK_NS);
+		assert_true(tick - 1 <= now_ns / tick_ns);
 		assert_true(tick >= previous);
 		previous = tick;
 		model->ticks[out[i]] = NOT_ARMED;
 	}
 	for (uint32_t i = 0; i < TIMERS; i++)
-		assert_true(model->ticks[i] == NOT_ARMED || model->ticks[i] - 1 > now_ns / TICK_NS);
+		assert_true(model->ticks[i] == NOT_ARMED || model->ticks[i] - 1 > now_ns / tick_ns);
 }
 
 static void one_round(struct support_random *random, uint32_t far_bits)
 {
 	uint64_t now_ns = support_random_next(random) >> 20;
-	struct timer_wheel *wheel = timer_wheel_open(TIMERS, TICK_NS, now_ns);
+	struct timer_wheel *wheel = timer_wheel_open(TIMERS, tick_ns, now_ns);
 	struct model model = { 0 };
 	for (uint32_t step = 0; step < STEPS && now_ns < UINT64_MAX / 2; step++) {
 		const uint32_t timer = support_random_below(random, TIMERS);
@@ -138,7 +140,7 @@ static void one_round(struct support_random *random, uint32_t far_bits)
 		if (action < 6) {
 			const uint64_t at_ns = now_ns + 1 + random_delay(random, far_bits);
 			timer_wheel_set(wheel, timer, at_ns);
-			model.ticks[timer] = (at_ns + TICK_NS - 1) / TICK_NS + 1;
+			model.ticks[timer] = (at_ns + tick_ns - 1) / tick_ns + 1;
 		} else if (action == 6) {
 			timer_wheel_cancel(wheel, timer);
 			model.ticks[timer] = NOT_ARMED;
@@ -166,14 +168,14 @@ static void a_crowd_fires_whole(void **state)
 	(void)state;
 	enum { CROWD = 20000 };
 	static uint8_t fired[CROWD];
-	struct timer_wheel *wheel = timer_wheel_open(CROWD, TICK_NS, 0);
+	struct timer_wheel *wheel = timer_wheel_open(CROWD, tick_ns, 0);
 	for (uint32_t i = 0; i < CROWD; i++)
-		timer_wheel_set(wheel, i, 70000 * TICK_NS);
+		timer_wheel_set(wheel, i, 70000 * tick_ns);
 	size_t count = 0;
 	bool was_behind = false;
 	for (;;) {
 		uint32_t out[64];
-		const size_t got = timer_wheel_advance(wheel, 70000 * TICK_NS, out, 64);
+		const size_t got = timer_wheel_advance(wheel, 70000 * tick_ns, out, 64);
 		for (size_t i = 0; i < got; i++)
 			fired[out[i]]++;
 		count += got;

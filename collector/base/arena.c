@@ -57,7 +57,8 @@ static struct block *add_block(struct arena *arena, size_t size_bytes)
 
 void *arena_take(struct arena *arena, size_t size_bytes)
 {
-	if (size_bytes > arena->limit_bytes - arena->used_bytes)
+	/* Half of all there is: beyond it, rounding up could wrap. */
+	if (size_bytes > arena->limit_bytes - arena->used_bytes || size_bytes > SIZE_MAX / 2)
 		return NULL;
 	const size_t rounded = (size_bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
 	struct block *block = arena->newest;
@@ -73,7 +74,7 @@ void *arena_take(struct arena *arena, size_t size_bytes)
 
 char *arena_copy_text(struct arena *arena, const char *text, size_t size_bytes)
 {
-	char *copy = arena_take(arena, size_bytes + 1);
+	char *copy = size_bytes < SIZE_MAX ? arena_take(arena, size_bytes + 1) : NULL;
 	if (copy)
 		memcpy(copy, text, size_bytes);
 	return copy;
