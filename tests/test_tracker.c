@@ -339,6 +339,29 @@ static void unwanted_flows_are_excluded_but_for_those_that_carry_names(void **st
 	close_fixture(fixture);
 }
 
+static void copies_are_counted_apart_when_asked(void **state)
+{
+	(void)state;
+	for (int asked = 0; asked <= 1; asked++) {
+		struct tracker_settings settings = plain;
+		settings.drop_duplicates = asked;
+		struct fixture *fixture = open_with(&settings);
+		GIVE(fixture, ETHERNET(IPV4_TYPE) IPV4("\x11") UDP_DATAGRAM);
+		fixture->now_ns += 9000000;
+		GIVE(fixture, ETHERNET("\x81\0") "\0\x0b" IPV4_TYPE IPV4("\x11") UDP_DATAGRAM);
+		assert_int_equal(counted(fixture, COUNTER_packets_duplicate), asked);
+		GIVE(fixture, ETHERNET(IPV4_TYPE) IPV4("\x11") UDP_TO(PORTS) "tada");
+		fixture->now_ns += 2000000; /* too late for the first */
+		GIVE(fixture, ETHERNET(IPV4_TYPE) IPV4("\x11") UDP_DATAGRAM);
+		/* Repeated acknowledgements, as IPv6 has no id to tell them apart. */
+		GIVE(fixture, ETHERNET(IPV6_TYPE) IPV6("\x06") TCP_WITH(PORTS, ACK));
+		GIVE(fixture, ETHERNET(IPV6_TYPE) IPV6("\x06") TCP_WITH(PORTS, ACK));
+		assert_int_equal(counted(fixture, COUNTER_packets_duplicate), asked);
+		finish(fixture);
+		close_fixture(fixture);
+	}
+}
+
 /* --- random packets --------------------------------------------------------------------------- */
 
 static uint64_t random_state;
@@ -491,6 +514,7 @@ int main(void)
 		cmocka_unit_test(fragments_of_a_tunnel_packet_count_its_bytes_once),
 		cmocka_unit_test(vlans_are_kept_apart_only_when_asked),
 		cmocka_unit_test(unwanted_flows_are_excluded_but_for_those_that_carry_names),
+		cmocka_unit_test(copies_are_counted_apart_when_asked),
 		cmocka_unit_test(random_packets_make_the_same_flows_as_in_the_naive_tracker),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,8 @@ struct decoded {
 	uint8_t layer_count;
 	uint8_t vlan_count; /* may be more than are kept */
 	uint16_t vlan_ids[FLOW_VLANS_MAX];
+	uint16_t ip_id;	 /* innermost; 0 for IPv6 */
+	uint16_t unused; /* whole structs are compared in tests */
 	uint32_t tcp_sequence;
 	uint32_t tcp_acknowledgement;
 	uint32_t tunnel_id;	/* VNI, TEID, GRE key or ERSPAN session of the innermost tunnel */

@@ -12,7 +12,7 @@ void decode_geneve(struct decode *decode)
 	const uint16_t protocol = cursor_be16(bytes);
 	const uint32_t network_id = cursor_be24(bytes);
 	cursor_take(bytes, 1);
-	cursor_take(bytes, (version_and_words & OPTION_WORDS_MASK) * 4U);
+	cursor_take(bytes, (size_t)(version_and_words & OPTION_WORDS_MASK) * 4);
 	if (version_and_words >> 6 != 0) {
 		decode_end(decode, DECODE_MALFORMED);
 		return;

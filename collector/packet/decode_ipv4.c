@@ -50,6 +50,7 @@ void decode_ipv4(struct decode *decode)
 	decode_enter_ip(decode, &from, &to, ttl);
 	const uint32_t ip_bytes = packet_bytes(decode, total_bytes, wire_left);
 	decode->out->ip_bytes = ip_bytes;
+	decode->out->ip_id = id;
 	cursor_limit(bytes, ip_bytes > header_bytes ? ip_bytes - header_bytes : 0);
 	if ((fragment & (MORE_FRAGMENTS | OFFSET_MASK)) &&
 	    decode_fragment(decode, id, protocol, fragment & OFFSET_MASK))

@@ -31,6 +31,7 @@ void decode_ipv6(struct decode *decode)
 	if (ip_bytes > wire_left && !(decode->out->flags & DECODED_FIRST_FRAGMENT))
 		ip_bytes = wire_left;
 	decode->out->ip_bytes = ip_bytes;
+	decode->out->ip_id = 0;
 	cursor_limit(bytes, ip_bytes > HEADER_BYTES ? ip_bytes - HEADER_BYTES : 0);
 	decode_next(decode, SPACE_IP, next_header);
 }

@@ -64,6 +64,7 @@ static inline uint8_t usual_ipv4(struct cursor *bytes, uint32_t wire_left, struc
 	out->ends.source = ip_address_from_v4(header + 12);
 	out->ends.destination = ip_address_from_v4(header + 16);
 	out->ttl = header[8];
+	out->ip_id = be16_at(header, 4);
 	out->ip_bytes = total_bytes;
 	cursor_limit(bytes, total_bytes - IPV4_BYTES);
 	return header[9];

@@ -1,6 +1,6 @@
 /* Records are handed out from a list of free ones; those never used come last, so that a table
  * costs no memory that it has not needed yet. A record that is not in use has no protocol word of a
- * real flow (FREE_RECORD), and its update_at_s is the next free one. */
+ * real flow (free_record_protocol), and its update_at_s is the next free one. */
 #include "collector/packet/flow_table.h"
 
 #include <assert.h>
@@ -10,11 +10,10 @@
 #include "collector/base/table.h"
 #include "collector/base/timer.h"
 
-enum {
-	FREE_RECORD = UINT32_MAX, /* in key.ip_protocol */
-	NO_RECORD = UINT32_MAX,
-	TICK_NS = 100 * 1000 * 1000, /* flows end at most this late */
-};
+enum { TICK_NS = 100 * 1000 * 1000 }; /* flows end at most this late */
+
+static const uint32_t free_record_protocol = UINT32_MAX; /* in key.ip_protocol */
+static const uint32_t no_record = UINT32_MAX;
 
 struct flow_table {
 	struct flow *flows;
@@ -52,7 +51,7 @@ struct flow_table *flow_table_open(uint32_t max_flows, const struct hash_seed *s
 		return NULL;
 	table->seed = *seed;
 	table->max_flows = max_flows;
-	table->first_free = NO_RECORD;
+	table->first_free = no_record;
 	table->flows = pages_open(records_bytes(max_flows));
 	table->rests = pages_open(rests_bytes(max_flows));
 	table->timers = timer_wheel_open(max_flows, TICK_NS, 0);
@@ -105,7 +104,7 @@ struct flow *flow_table_add(struct flow_table *table, const struct flow_key *key
 	if (table->count == table->max_flows)
 		return NULL;
 	const uint32_t slot =
-		table->first_free != NO_RECORD ? table->first_free : table->used_count;
+		table->first_free != no_record ? table->first_free : table->used_count;
 	struct flow *flow = &table->flows[slot];
 	if (!table_insert(table->index, hash, slot))
 		return NULL;
@@ -126,7 +125,7 @@ void flow_table_remove(struct flow_table *table, struct flow *flow)
 	assert(was_there);
 	(void)was_there;
 	timer_wheel_cancel(table->timers, slot);
-	flow->key.ip_protocol = FREE_RECORD;
+	flow->key.ip_protocol = free_record_protocol;
 	flow->update_at_s = table->first_free;
 	table->first_free = slot;
 	table->count--;
@@ -167,7 +166,7 @@ size_t flow_table_sample(struct flow_table *table, struct flow *out_flows[FLOW_T
 void flow_table_all(struct flow_table *table, struct flow **out_flows)
 {
 	for (uint32_t slot = 0; slot < table->used_count; slot++)
-		if (table->flows[slot].key.ip_protocol != FREE_RECORD)
+		if (table->flows[slot].key.ip_protocol != free_record_protocol)
 			*out_flows++ = &table->flows[slot];
 }
 

@@ -37,8 +37,9 @@ static size_t join_records(struct cursor bytes, uint8_t joined[NAME_STREAM_BYTES
 		const size_t room = NAME_STREAM_BYTES - joined_bytes;
 		const size_t taken = there < room ? there : room;
 		const uint8_t *fragment = cursor_take(&bytes, there);
-		if (fragment)
-			memcpy(joined + joined_bytes, fragment, taken);
+		if (!fragment)
+			break;
+		memcpy(joined + joined_bytes, fragment, taken);
 		joined_bytes += taken;
 	}
 	return joined_bytes;

@@ -237,8 +237,7 @@ static enum name_progress read_rows(struct names *names, const struct names_flow
 	return NAME_NOT_MINE;
 }
 
-/* Does any row look at this direction? */
-static bool is_read(const struct endpoints *ends, bool from_source)
+bool names_look(const struct endpoints *ends, bool from_source)
 {
 	for (int i = 0; i < ROWS; i++)
 		if (row_fits(&rows[i], ends) && row_reads(&rows[i], from_source))
@@ -286,8 +285,6 @@ static bool read_stream(struct names *names, const struct names_flow *flow,
 
 bool names_read(struct names *names, const struct names_flow *flow, const struct decoded *decoded)
 {
-	if (!is_read(&decoded->ends, flow->from_source))
-		return true;
 	if (decoded->ends.ip_protocol == PROTOCOL_TCP)
 		return read_stream(names, flow, decoded);
 	read_rows(names, flow, &decoded->ends,

@@ -19,7 +19,11 @@
 #include "collector/packet/decode.h"
 #include "collector/packet/tracker.h"
 
-enum { NAME_STREAM_BYTES = 8192, NAME_STREAM_PACKETS = 16 };
+enum {
+	NAME_STREAM_BYTES = 8192,
+	NAME_STREAM_PACKETS = 16,
+	NAME_FLOW_PACKETS = 64, /* of a TCP flow; after that nobody looks for its beginning */
+};
 
 struct names;
 
@@ -33,6 +37,9 @@ bool names_possible(const struct endpoints *ends);
 
 /* Is it one that attribution needs, wanted by a rule or not? */
 bool names_needed(const struct endpoints *ends);
+
+/* Does anybody look at payloads of this direction? */
+bool names_look(const struct endpoints *ends, bool from_source);
 
 /* What the tracker knows about the flow of a payload. */
 struct names_flow {

@@ -58,8 +58,8 @@ static void protocol_text(const struct tls_hello *hello, char out_text[2])
 	const uint8_t first = hello->protocol[0];
 	const uint8_t last = hello->protocol[hello->protocol_bytes - 1];
 	const bool plain = is_alphanumeric(first) && is_alphanumeric(last);
-	out_text[0] = plain ? (char)first : hex_digits[first >> 4];
-	out_text[1] = plain ? (char)last : hex_digits[last & 0x0f];
+	out_text[0] = (char)(plain ? first : hex_digits[first >> 4]);
+	out_text[1] = (char)(plain ? last : hex_digits[last & 0x0f]);
 }
 
 static int compare_values(const void *left, const void *right)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/packet/duplicate_filter.h"
 #include "collector/packet/flow_state.h"
 #include "collector/packet/fragment_table.h"
 #include "collector/packet/names.h"
@@ -39,6 +40,7 @@ struct tracker {
 	struct flow_table *flows;
 	struct fragment_table *fragments;
 	struct names *names;
+	struct duplicate_filter *duplicates; /* NULL = not asked for */
 	struct packet_clock clock;
 	uint64_t idle_min_ns; /* no flow times out sooner */
 	uint32_t update_s;    /* 0 = no FLOW_UPDATE */
@@ -69,7 +71,10 @@ struct tracker *tracker_open(const struct tracker_settings *settings,
 	tracker->flows = flow_table_open(settings->max_flows, &settings->seed);
 	tracker->fragments = fragment_table_open(&settings->seed);
 	tracker->names = names_open(sink, counters);
-	if (tracker->flows && tracker->fragments && tracker->names)
+	if (settings->drop_duplicates)
+		tracker->duplicates = duplicate_filter_open(&settings->seed);
+	if (tracker->flows && tracker->fragments && tracker->names &&
+	    (tracker->duplicates || !settings->drop_duplicates))
 		return tracker;
 	tracker_close(tracker);
 	return NULL;
@@ -79,6 +84,7 @@ void tracker_close(struct tracker *tracker)
 {
 	if (!tracker)
 		return;
+	duplicate_filter_close(tracker->duplicates);
 	names_close(tracker->names);
 	fragment_table_close(tracker->fragments);
 	flow_table_close(tracker->flows);
@@ -93,7 +99,7 @@ uint32_t tracker_flow_count(const struct tracker *tracker)
 size_t tracker_bytes(const struct tracker *tracker)
 {
 	return sizeof(*tracker) + flow_table_bytes(tracker->flows) + fragment_table_bytes() +
-	       names_bytes();
+	       names_bytes() + (tracker->duplicates ? duplicate_filter_bytes() : 0);
 }
 
 static void clock_advance(struct packet_clock *clock, uint64_t time_ns)
@@ -298,6 +304,11 @@ static void read_names(struct tracker *tracker, struct flow *flow, const struct 
 		       const struct decoded *decoded, int direction)
 {
 	const bool from_source = direction == FLOW_FROM_SOURCE;
+	if (decoded->ends.ip_protocol == IP_PROTOCOL_TCP &&
+	    flow->packet_count[0] + flow->packet_count[1] > NAME_FLOW_PACKETS)
+		flow->flags &= (uint8_t)~FLOW_RECORD_NAMES;
+	if (!names_look(&decoded->ends, from_source))
+		return;
 	const struct names_flow names_flow = {
 		.flow_id = flow_id_of(flow),
 		.time_ns = packet->time_ns,
@@ -439,6 +450,11 @@ static void take_packet(struct tracker *tracker, const struct packet *packet, st
 	}
 	if (decoded->verdict != DECODE_FLOW) {
 		counter_add(tracker->counters, counter_of(decoded->verdict), 1);
+		return;
+	}
+	if (tracker->duplicates &&
+	    duplicate_filter_check(tracker->duplicates, decoded, tracker->clock.now_ns)) {
+		counter_add(tracker->counters, COUNTER_packets_duplicate, 1);
 		return;
 	}
 	if (decoded->flags & DECODED_FIRST_FRAGMENT)

@@ -36,8 +36,10 @@ struct tracker_settings {
 	uint64_t other_idle_ns;
 	uint64_t hard_ns; /* a flow older than this is cut and goes on as a new record; 0 = never */
 	uint64_t update_ns;	 /* FLOW_UPDATE for long flows; 0 = none */
-	int vlan_in_key;	 /* the same five-tuple on two VLANs is two flows */
-	int drop_duplicates;	 /* recognise packets that a SPAN port delivers twice */
+	int vlan_in_key;	 /* the same five-tuple on two VLANs (or VXLAN, GENEVE networks) is
+				    two flows */
+	int drop_duplicates;	 /* recognise packets that a SPAN port delivers twice:
+				    duplicate_filter.h */
 	tracker_wants_fn *wants; /* NULL = all */
 	const void *wants_context;
 	struct hash_seed seed;
