@@ -148,8 +148,8 @@ static bool equal(const struct event *event, const struct event_value *value, co
 }
 
 struct run {
-	struct fields *fields;
 	struct counters counters;
+	struct fields *fields;
 	struct normaliser *normaliser;
 	const struct event *event;
 	const char *file;
@@ -271,7 +271,7 @@ static void run_text(struct run *run, const char *dump, const json_t *expected)
 {
 	const size_t size = strlen(dump);
 	char *text = calloc(1, size + NORMALISER_PADDING);
-	memcpy(text, dump, size);
+	memcpy(text, dump, size); /* NOLINT(bugprone-not-null-terminated-result): sized */
 	const enum normaliser_result result =
 		normaliser_json(run->normaliser, text, size, 0, &run->event);
 	if (result != NORMALISED)

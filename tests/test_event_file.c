@@ -19,8 +19,8 @@
 	",\"Image\":\"C:\\\\a\\\\b{\\\"[.exe\"}"
 
 struct fixture {
-	struct fields *fields;
 	struct counters counters;
+	struct fields *fields;
 	struct normaliser *normaliser;
 	char path[64];
 };

@@ -11,8 +11,8 @@
 #include "collector/input/normaliser.h"
 
 struct fixture {
-	struct fields *fields;
 	struct counters counters;
+	struct fields *fields;
 	struct normaliser *normaliser;
 	char *exact; /* the last text, in a block of its own size and padding */
 };
@@ -329,13 +329,484 @@ static void every_prefix_of_every_shape_is_survived(void **state)
 				 counter_read(counters, COUNTER_events_no_time));
 }
 
+#define SYSMON(id, data)                                                                           \
+	"{\"TimeCreated\":\"2024-05-01T10:00:01.500Z\",\"Hostname\":\"ws1\",\"EventID\":" #id      \
+	",\"Channel\":\"Microsoft-Windows-Sysmon/Operational\",\"UtcTime\":\"2024-05-01 "          \
+	"10:00:01.400\"," data "}"
+#define SECURITY(id, data)                                                                         \
+	"{\"TimeCreated\":\"2024-05-01T10:00:01.500Z\",\"Hostname\":\"ws1\",\"EventID\":" #id      \
+	",\"Channel\":\"security\"," data "}"
+
+static void dialects_say_what_events_mean(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *text;
+		enum event_role role;
+		const char *expected[8][2];
+	} cases[] = {
+		{ "sysmon process start",
+		  SYSMON(1, "\"ProcessGuid\":\"{0a0b0c0d-1241-6632-0100-0000000001aa}\","
+			    "\"ProcessId\":\"7\","
+			    "\"Image\":\"C:\\\\a b\\\\c.exe\",\"CommandLine\":\"\\\"C:\\\\a "
+			    "b\\\\c.exe\\\" \\\"x\\\\\\\"y\\\" z\\\\\","
+			    "\"ParentProcessId\":\"6\",\"Hashes\":\"MD5=AB01,SHA256=00\""),
+		  EVENT_PROCESS_START,
+		  { { "event.type", "start" },
+		    { "process.name", "c.exe" },
+		    { "process.args", "C:\\a b\\c.exe|x\"y|z\\" },
+		    { "process.args_count", "3" },
+		    { "process.hash.md5", "ab01" },
+		    { "process.hash.sha256", "" },
+		    { "process.parent.pid", "6" },
+		    { "process.start", "2024-05-01T10:00:01.400Z" } } },
+		{ "sysmon process end",
+		  SYSMON(5, "\"ProcessGuid\":\"{00000000-0000-0000-0000-000000000000}\","
+			    "\"ProcessId\":\"0x10\","
+			    "\"Image\":\"System\""),
+		  EVENT_PROCESS_END,
+		  { { "event.type", "end" },
+		    { "process.entity_id", "" },
+		    { "process.pid", "16" },
+		    { "process.executable", "System" },
+		    { "process.name", "" } } },
+		{ "sysmon dns",
+		  SYSMON(22, "\"QueryName\":\"a.example\",\"QueryStatus\":\"9003\","
+			     "\"QueryResults\":\"type:  5 "
+			     "b.example;::ffff:192.0.2.1;2001:db8::1;type: 999 x;-\""),
+		  EVENT_DNS,
+		  { { "dns.question.name", "a.example" },
+		    { "dns.answers.data", "b.example|192.0.2.1|2001:db8::1|x" },
+		    { "dns.answers.type", "CNAME|A|AAAA" },
+		    { "dns.resolved_ip", "192.0.2.1|2001:db8::1" },
+		    { "sysmon.dns.status", "DNS_ERROR_RCODE_NAME_ERROR" } } },
+		{ "sysmon image load",
+		  SYSMON(7, "\"ImageLoaded\":\"C:\\\\x\\\\y.dll\",\"Signed\":\"false\","
+			    "\"SignatureStatus\":\"Unavailable\""),
+		  EVENT_OTHER,
+		  { { "file.path", "C:\\x\\y.dll" },
+		    { "file.extension", "dll" },
+		    { "dll.name", "y.dll" },
+		    { "dll.code_signature.exists", "false" },
+		    { "dll.code_signature.trusted", "false" } } },
+		{ "sysmon registry",
+		  SYSMON(13, "\"TargetObject\":\"HKLM\\\\SOFTWARE\\\\K\\\\v\",\"Details\":\"QWORD "
+			     "(0x00000001-0x00000002)\""),
+		  EVENT_OTHER,
+		  { { "registry.hive", "HKLM" },
+		    { "registry.key", "SOFTWARE\\K\\v" },
+		    { "registry.value", "v" },
+		    { "registry.data.strings", "4294967298" },
+		    { "event.category", "configuration|registry" } } },
+		{ "sysmon access to another process",
+		  SYSMON(10, "\"SourceProcessGUID\":\"{0a0b0c0d-1234-6632-0100-0000000001aa}\","
+			     "\"SourceProcessId\":\"4\","
+			     "\"SourceImage\":\"C:\\\\s.exe\",\"TargetImage\":\"C:\\\\t.exe\","
+			     "\"GrantedAccess\":\"0x1000\""),
+		  EVENT_OTHER,
+		  { { "process.entity_id", "{0a0b0c0d-1234-6632-0100-0000000001aa}" },
+		    { "process.name", "s.exe" },
+		    { "Target.process.name", "t.exe" },
+		    { "winlog.event_data.GrantedAccess", "0x1000" } } },
+		{ "process created: ProcessId is the creator",
+		  SECURITY(4688, "\"NewProcessId\":\"0x11cc\",\"NewProcessName\":\"C:\\\\n.exe\","
+				 "\"ProcessId\":\"0x122c\","
+				 "\"CommandLine\":\"\\\"C:\\\\n.exe\\\" a  "
+				 "b\",\"SubjectUserName\":\"ann\",\"TargetUserName\":\"-\","
+				 "\"Keywords\":\"0x8020000000000000\""),
+		  EVENT_PROCESS_START,
+		  { { "process.pid", "4556" },
+		    { "process.parent.pid", "4652" },
+		    { "process.args", "\"C:\\n.exe\"|a|b" },
+		    { "process.entity_id", "" },
+		    { "user.name", "ann" },
+		    { "event.outcome", "success" },
+		    { "data_stream.dataset", "system.security" } } },
+		{ "process exited",
+		  SECURITY(4689, "\"ProcessId\":\"0x10\",\"ProcessName\":\"C:\\\\n.exe\","
+				 "\"Status\":\"0x1\""),
+		  EVENT_PROCESS_END,
+		  { { "process.pid", "16" },
+		    { "process.exit_code", "1" },
+		    { "event.action", "exited-process" } } },
+		{ "connection allowed",
+		  SECURITY(5156, "\"ProcessID\":\"77\",\"Application\":"
+				 "\"\\\\device\\\\harddiskvolume3\\\\w\\\\a.exe\","
+				 "\"Direction\":\"%%14592\",\"SourceAddress\":\"::ffff:192.0.2.9\","
+				 "\"SourcePort\":\"5000\","
+				 "\"DestAddress\":\"10.0.0.1\",\"DestPort\":\"445\",\"Protocol\":"
+				 "\"6\",\"Keywords\":-9214364837600034816"),
+		  EVENT_CONNECTION,
+		  { { "process.pid", "77" },
+		    { "process.name", "a.exe" },
+		    { "source.ip", "192.0.2.9" },
+		    { "network.direction", "ingress" },
+		    { "network.transport", "tcp" },
+		    { "network.iana_number", "6" },
+		    { "event.type", "connection|info|allowed" },
+		    { "event.outcome", "success" } } },
+		{ "connection blocked is no connection",
+		  SECURITY(5157, "\"ProcessID\":\"77\",\"SourceAddress\":\"10.0.0.2\","
+				 "\"Direction\":\"%%14593\",\"Protocol\":\"17\""),
+		  EVENT_OTHER,
+		  { { "network.direction", "egress" },
+		    { "network.transport", "udp" },
+		    { "event.type", "connection|info|denied" } } },
+		{ "port bound",
+		  SECURITY(5158, "\"ProcessId\":\"77\",\"SourceAddress\":\"0.0.0.0\","
+				 "\"SourcePort\":\"5353\",\"Protocol\":\"17\""),
+		  EVENT_BIND,
+		  { { "source.port", "5353" },
+		    { "destination.ip", "" },
+		    { "event.type", "info" } } },
+		{ "two process ids that differ in case: the number is the logger's",
+		  SECURITY(4688,
+			   "\"ProcessID\":780,\"NewProcessId\":\"0x5\",\"ProcessId\":\"0x5c8\""),
+		  EVENT_PROCESS_START,
+		  { { "process.pid", "5" }, { "process.parent.pid", "1480" } } },
+		{ "powershell script block",
+		  "{\"TimeCreated\":\"2024-05-01T10:00:01.500Z\",\"Hostname\":\"ws1\",\"EventID\":"
+		  "4104,"
+		  "\"Channel\":\"Microsoft-Windows-PowerShell/"
+		  "Operational\",\"ScriptBlockText\":\"dir\",\"Path\":\"C:\\\\d\\\\s.ps1\","
+		  "\"MessageNumber\":\"2\"}",
+		  EVENT_OTHER,
+		  { { "event.category", "process" },
+		    { "powershell.file.script_block_text", "dir" },
+		    { "powershell.sequence", "2" },
+		    { "file.directory", "C:\\d" },
+		    { "data_stream.dataset", "windows.powershell_operational" } } },
+		{ "powershell engine, unnamed values",
+		  "{\"EventTime\":\"2024-05-01 "
+		  "10:00:01\",\"Hostname\":\"ws1\",\"EventID\":400,\"Channel\":\"Windows "
+		  "PowerShell\","
+		  "\"EventData\":{\"Data\":[\"Available\",\"None\",\"\\tNewEngineState="
+		  "Available\\r\\n\\tHostId=h-1\\r\\n"
+		  "\\tHostApplication=p.exe -c 'a b'\\r\\n\\tPipelineId=\"]}}",
+		  EVENT_OTHER,
+		  { { "powershell.engine.new_state", "Available" },
+		    { "process.entity_id", "h-1" },
+		    { "process.command_line", "p.exe -c 'a b'" },
+		    { "powershell.pipeline_id", "" },
+		    { "winlog.event_data.param1", "Available" } } },
+		{ "another channel",
+		  "{\"EventTime\":\"2024-05-01 "
+		  "10:00:01\",\"Hostname\":\"ws1\",\"EventID\":7045,\"Channel\":\"System\","
+		  "\"SourceName\":\"Service Control "
+		  "Manager\",\"ServiceName\":\"s\",\"ImagePath\":\"C:\\\\s.exe\"}",
+		  EVENT_OTHER,
+		  { { "event.code", "7045" },
+		    { "event.provider", "Service Control Manager" },
+		    { "winlog.event_data.ImagePath", "C:\\s.exe" },
+		    { "host.os.type", "windows" },
+		    { "data_stream.dataset", "windows.forwarded" } } },
+		{ "endpoint network",
+		  "{\"@timestamp\":\"2024-05-01T10:00:01.500Z\",\"event\":{\"category\":["
+		  "\"network\"],\"type\":[\"start\"],"
+		  "\"action\":\"connection_attempted\",\"module\":\"endpoint\",\"id\":\"E1\","
+		  "\"sequence\":9,"
+		  "\"ingested\":\"2024-05-01T10:00:09Z\"},\"data_stream\":{\"dataset\":\"endpoint."
+		  "events.network\"},"
+		  "\"host\":{\"id\":\"H\",\"name\":\"ws1\",\"ip\":[\"10.1.2.3\",\"::1\"],\"os\":{"
+		  "\"type\":\"windows\"}},"
+		  "\"process\":{\"pid\":5,\"entity_id\":\"abc\",\"name\":\"a.exe\"},\"source\":{"
+		  "\"ip\":\"10.1.2.3\",\"port\":5000},"
+		  "\"destination\":{\"ip\":\"203.0.113.7\",\"port\":443,\"bytes\":12},\"network\":{"
+		  "\"transport\":\"tcp\"}}",
+		  EVENT_CONNECTION,
+		  { { "host.id", "H" },
+		    { "host.ip", "10.1.2.3|::1" },
+		    { "destination.bytes", "12" },
+		    { "process.entity_id", "abc" },
+		    { "event.kind", "" } } },
+		{ "endpoint dns",
+		  "{\"@timestamp\":\"2024-05-01T10:00:01.500Z\",\"event\":{\"category\":"
+		  "\"network\",\"action\":\"lookup_result\"},"
+		  "\"dns\":{\"question\":{\"name\":\"a.example\"},\"resolved_ip\":[\"192.0.2.1\"]},"
+		  "\"process.pid\":5}",
+		  EVENT_DNS,
+		  { { "dns.resolved_ip", "192.0.2.1" },
+		    { "process.pid", "5" },
+		    { "host.os.type", "" } } },
+		{ "winlogbeat 7, in ecs, with dots",
+		  "{\"@timestamp\":\"2024-05-01T10:00:01.500Z\",\"event.category\":[\"process\"],"
+		  "\"event.type\":[\"start\",\"process_start\"],"
+		  "\"event.module\":\"sysmon\",\"winlog.channel\":\"Microsoft-Windows-Sysmon/"
+		  "Operational\",\"winlog.record_id\":4,"
+		  "\"winlog.event_data\":{\"IntegrityLevel\":\"High\"},\"process.pid\":5,\"host."
+		  "name\":\"ws1\"}",
+		  EVENT_PROCESS_START,
+		  { { "event.type", "start|process_start" },
+		    { "winlog.event_data.IntegrityLevel", "High" },
+		    { "host.os.type", "windows" },
+		    { "data_stream.dataset", "windows.sysmon_operational" } } },
+	};
+	struct fixture *fixture = *state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct event *event = NULL;
+		if (normalise(fixture, cases[i].text, strlen(cases[i].text), &event) != NORMALISED)
+			fail_msg("%s: refused", cases[i].name);
+		if (event->role != cases[i].role)
+			fail_msg("%s: role %d", cases[i].name, event->role);
+		for (size_t j = 0; j < 8 && cases[i].expected[j][0]; j++)
+			check(fixture, cases[i].name, event, cases[i].expected[j][0],
+			      cases[i].expected[j][1]);
+	}
+}
+
+/* The label is always on the record's clock; @timestamp is UtcTime while that can be believed. */
+static void sysmon_times_stay_on_one_clock(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *record;
+		const char *utc;
+		int event_id;
+		const char *label;
+		const char *timestamp;
+	} cases[] = {
+		{ "both agree", "2024-05-01T10:00:01.500Z", "2024-05-01 10:00:01.400", 1,
+		  "2024-05-01T10:00:01.400Z", "2024-05-01T10:00:01.400Z" },
+		{ "local time in whole seconds", "2024-05-01 06:00:01", "2024-05-01 10:00:01.400",
+		  1, "2024-05-01T06:00:01.400Z", "2024-05-01T10:00:01.400Z" },
+		{ "a 12-hour clock", "2024-05-01 03:00:01", "2024-05-01 22:00:01.400", 1,
+		  "2024-05-01T03:00:01.400Z", "2024-05-01T22:00:01.400Z" },
+		{ "a connection has the trace session's clock", "2024-05-01T10:00:01.500Z",
+		  "2024-05-01 09:59:50.000", 3, "2024-05-01T10:00:01.500Z",
+		  "2024-05-01T09:59:50.000Z" },
+		{ "which may be days off", "2024-05-06T10:00:01.500Z", "2024-05-01 13:00:00.000", 3,
+		  "2024-05-06T10:00:01.500Z", "2024-05-06T10:00:01.500Z" },
+		{ "a queue of a minute and more", "2024-05-01T10:02:01.500Z",
+		  "2024-05-01 10:00:01.400", 7, "2024-05-01T10:02:01.500Z",
+		  "2024-05-01T10:00:01.400Z" },
+		{ "malformed", "2024-05-01T10:00:01.500Z", "yesterday", 1,
+		  "2024-05-01T10:00:01.500Z", "2024-05-01T10:00:01.500Z" },
+	};
+	struct fixture *fixture = *state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[512];
+		char label[TIME_TEXT_MAX];
+		const struct event *event = NULL;
+		snprintf(text, sizeof(text),
+			 "{\"TimeCreated\":\"%s\",\"Hostname\":\"ws1\",\"EventID\":%d,\"UtcTime\":"
+			 "\"%s\","
+			 "\"Channel\":\"Microsoft-Windows-Sysmon/Operational\"}",
+			 cases[i].record, cases[i].event_id, cases[i].utc);
+		assert_int_equal(normalise(fixture, text, strlen(text), &event), NORMALISED);
+		time_format_iso8601(event->host_time_ns, 3, label);
+		if (strcmp(label, cases[i].label) != 0 || event->time_ns != event->host_time_ns)
+			fail_msg("%s: label %s", cases[i].name, label);
+		check(fixture, cases[i].name, event, "@timestamp", cases[i].timestamp);
+	}
+}
+
+static void copies_have_one_identity_and_others_another(void **state)
+{
+	static const char *const texts[] = {
+		SYSMON(5, "\"RecordNumber\":1,\"ProcessGuid\":\"{0A-1}\""),
+		SYSMON(5, "\"ProcessGuid\":\"{0a-1}\",\"RecordNumber\":\"1\""), /* the same */
+		SYSMON(5, "\"RecordNumber\":2,\"ProcessGuid\":\"{0A-1}\""),
+		SYSMON(5, "\"RecordNumber\":1,\"ProcessGuid\":\"{0A-2}\""),
+		SYSMON(5, "\"ProcessGuid\":\"{0A-1}\""),
+		SYSMON(5, "\"ProcessGuid\":\"{0A-1}\",\"x\":1"),
+	};
+	struct fixture *fixture = *state;
+	uint64_t identities[6];
+	for (size_t i = 0; i < 6; i++) {
+		const struct event *event;
+		assert_int_equal(normalise(fixture, texts[i], strlen(texts[i]), &event),
+				 NORMALISED);
+		identities[i] = event->identity;
+	}
+	assert_true(identities[0] == identities[1]);
+	for (size_t i = 1; i < 6; i++)
+		for (size_t j = i + 1; j < 6; j++)
+			assert_true(identities[i] != identities[j]);
+}
+
+static void what_is_no_event_is_refused_by_its_reason(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *text;
+		enum normaliser_result result;
+	} cases[] = {
+		{ "an array", "[1]", NORMALISER_BAD_JSON },
+		{ "two objects", "{} {}", NORMALISER_BAD_JSON },
+		{ "no object", "42", NORMALISER_BAD_JSON },
+		{ "bytes that are not UTF-8", "{\"a\":\"\xff\"}", NORMALISER_BAD_JSON },
+		{ "a comma too many", "{\"EventID\":1,}", NORMALISER_BAD_JSON },
+		{ "a colon missing", "{\"EventID\" 1}", NORMALISER_BAD_JSON },
+		{ "a value missing", "{\"EventID\":,\"a\":1}", NORMALISER_BAD_JSON },
+		{ "something unknown", "{\"a\":{\"b\":[1,2,{\"c\":null}]}}", NORMALISER_UNMAPPED },
+		{ "nothing", "{}", NORMALISER_UNMAPPED },
+		{ "no time", "{\"EventID\":5,\"Channel\":\"Security\",\"Hostname\":\"a\"}",
+		  NORMALISER_NO_TIME },
+		{ "a time that is none",
+		  "{\"EventID\":5,\"Channel\":\"Security\",\"TimeCreated\":\"soon\"}",
+		  NORMALISER_NO_TIME },
+		{ "a document type",
+		  "<!DOCTYPE Event [<!ENTITY a "
+		  "'b'>]><Event><System><EventID>1</EventID></System></Event>",
+		  NORMALISER_BAD_JSON },
+		{ "xml of another kind", "<html/>", NORMALISER_UNMAPPED },
+		{ "no xml", "<<<", NORMALISER_BAD_JSON },
+	};
+	struct fixture *fixture = *state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct event *event;
+		const enum normaliser_result result =
+			normalise(fixture, cases[i].text, strlen(cases[i].text), &event);
+		if (result != cases[i].result)
+			fail_msg("%s: %d", cases[i].name, result);
+	}
+}
+
+#define XML_START                                                                                  \
+	"<Event xmlns='x'><System><Provider "                                                      \
+	"Name='Microsoft-Windows-Security-Auditing'/><EventID>4689</EventID>"                      \
+	"<TimeCreated "                                                                            \
+	"SystemTime='2024-05-01T10:00:01.5Z'/><Channel>Security</Channel><Computer>ws1</"          \
+	"Computer></System>"
+
+static void damaged_xml_gives_what_is_whole(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *text;
+		const char *executable;
+	} cases[] = {
+		{ "a control character",
+		  XML_START
+		  "<EventData><Data Name='ProcessName'>C:\\a\x05.exe</Data></EventData></Event>",
+		  "C:\\a?.exe" },
+		{ "a reference to one",
+		  XML_START
+		  "<EventData><Data Name='ProcessName'>C:\\a&#x5;.exe</Data></EventData></Event>",
+		  "C:\\a?????.exe" },
+		{ "bytes that are not UTF-8",
+		  XML_START
+		  "<EventData><Data Name='ProcessName'>C:\\a\xc3.exe</Data></EventData></Event>",
+		  "C:\\a?.exe" },
+		{ "cut in the rendered message",
+		  XML_START
+		  "<EventData><Data "
+		  "Name='ProcessName'>C:\\a.exe</Data></EventData><RenderingInfo><Message>A proc",
+		  "C:\\a.exe" },
+		{ "cut in a value",
+		  XML_START
+		  "<EventData><Data Name='ProcessId'>0x5</Data><Data Name='ProcessName'>C:\\a.e",
+		  "" },
+		{ "entities and a section",
+		  XML_START
+		  "<EventData><Data "
+		  "Name='ProcessName'>C:\\&lt;<![CDATA[&]]>&#65;.exe</Data></EventData></Event>",
+		  "C:\\<&A.exe" },
+		{ "user data",
+		  XML_START "<UserData><X "
+			    "xmlns='y'><ProcessName>C:\\u.exe</ProcessName></X></UserData></Event>",
+		  "C:\\u.exe" },
+	};
+	struct fixture *fixture = *state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct event *event = NULL;
+		if (normalise(fixture, cases[i].text, strlen(cases[i].text), &event) != NORMALISED)
+			fail_msg("%s: refused", cases[i].name);
+		check(fixture, cases[i].name, event, "process.executable", cases[i].executable);
+		check(fixture, cases[i].name, event, "host.name", "ws1");
+	}
+}
+
+/* Near misses of every case: one to four bytes changed, from a printed seed. */
+static void mutated_events_are_survived(void **state)
+{
+	struct fixture *fixture = *state;
+	const unsigned seed = 20240501;
+	unsigned random = seed;
+	print_message("seed %u\n", seed);
+	for (size_t i = 0; i < sizeof(shape_cases) / sizeof(shape_cases[0]); i++)
+		for (int round = 0; round < 300; round++) {
+			char text[4096];
+			const struct event *event;
+			const size_t size = strlen(shape_cases[i].text);
+			assert_true(size < sizeof(text));
+			memcpy(text, shape_cases[i].text, size);
+			for (int change = 0; change < 1 + round % 4; change++) {
+				random = random * 1664525 + 1013904223;
+				text[1 + random / 7 % (size - 1)] =
+					"\"\\{}[]:,<>&;u0\xff\x01"[random >> 16 & 0xf];
+			}
+			normalise(fixture, text, size, &event);
+		}
+}
+
+static void deep_and_long_events_are_bounded(void **state)
+{
+	enum { DEPTH = 100000, VALUES = 5000 };
+	struct fixture *fixture = *state;
+	const struct event *event;
+	char *text = malloc(DEPTH * 32 + 1024);
+	size_t used =
+		(size_t)sprintf(text, "{\"TimeCreated\":\"2024-05-01T10:00:01Z\",\"EventID\":5,"
+				      "\"Channel\":\"Security\",\"EventData\":");
+	for (int i = 0; i < DEPTH; i++)
+		used += (size_t)sprintf(text + used, "{\"a\":");
+	used += (size_t)sprintf(text + used, "1");
+	memset(text + used, '}', DEPTH + 1);
+	used += DEPTH + 1;
+	assert_int_equal(normalise(fixture, text, used, &event), NORMALISED);
+	used = (size_t)sprintf(text, "{\"TimeCreated\":\"2024-05-01T10:00:01Z\",\"EventID\":5,"
+				     "\"Channel\":\"Security\",\"tags\":[\"a\"");
+	for (int i = 0; i < VALUES; i++)
+		used += (size_t)sprintf(text + used, ",\"t%d\"", i);
+	used += (size_t)sprintf(text + used, "]}");
+	assert_int_equal(normalise(fixture, text, used, &event), NORMALISED);
+	assert_true(counter_read(&fixture->counters, COUNTER_event_values_cut) > 0);
+	free(text);
+}
+
+/* A rule may name a value that no table knows, and gets it with the type it came with. */
+static void fields_that_a_rule_names_are_kept(void **state)
+{
+	struct fields *fields = fields_open();
+	static struct counters counters;
+	(void)state;
+	const uint16_t number = fields_add(fields, "my.number", 9, FIELD_TYPE_ANY);
+	const uint16_t leaf = fields_add(fields, "winlog.event_data.Odd", 21, FIELD_TYPE_ANY);
+	fields_want(fields, number);
+	fields_want(fields, leaf);
+	struct normaliser *normaliser = normaliser_open(fields, &counters);
+	static const char text[] =
+		"{\"TimeCreated\":\"2024-05-01T10:00:01Z\",\"EventID\":5,\"Channel\":\"x\",\"my\":{"
+		"\"number\":7},"
+		"\"ODD\":\"C:\\\\x\",\"process\":{\"name\":\"unwanted\"}}"
+		"                                                                ";
+	const struct event *event;
+	int64_t seven;
+	assert_int_equal(normaliser_json(normaliser, text, sizeof(text) - 1 - 64, 0, &event),
+			 NORMALISED);
+	assert_int_equal(event->value_count, 2);
+	assert_true(event_integer(event, number, &seven));
+	assert_int_equal(seven, 7);
+	assert_string_equal(event_text(event, leaf)->bytes, "C:\\x");
+	normaliser_close(normaliser);
+	fields_close(fields);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(every_shape_of_a_connection_says_the_same, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(every_prefix_of_every_shape_is_survived, set_up,
-						tear_down),
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+		TEST(every_shape_of_a_connection_says_the_same),
+		TEST(every_prefix_of_every_shape_is_survived),
+		TEST(dialects_say_what_events_mean),
+		TEST(sysmon_times_stay_on_one_clock),
+		TEST(copies_have_one_identity_and_others_another),
+		TEST(what_is_no_event_is_refused_by_its_reason),
+		TEST(damaged_xml_gives_what_is_whole),
+		TEST(mutated_events_are_survived),
+		TEST(deep_and_long_events_are_bounded),
+		TEST(fields_that_a_rule_names_are_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,8 +24,8 @@ static struct rows found;
 static struct rows expected;
 
 struct fixture {
-	struct fields *fields;
 	struct counters counters;
+	struct fields *fields;
 	struct normaliser *normaliser;
 };
 

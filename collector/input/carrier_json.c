@@ -52,7 +52,9 @@ void carrier_json_close(struct carrier_json *carrier)
 /* The token's first character; '\0' past the last one. */
 static char token(const struct walk *walk)
 {
-	return walk->at < walk->index.count ? walk->json[walk->index.at_bytes[walk->at]] : '\0';
+	if (walk->at >= walk->index.count)
+		return '\0';
+	return walk->json[walk->index.at_bytes[walk->at]];
 }
 
 static bool is_space(char character)

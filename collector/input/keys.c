@@ -47,7 +47,7 @@ static uint64_t load_rest(const char *bytes, size_t size_bytes)
 }
 
 /* 0x20 in every byte folds ASCII letters, and a few signs that no key of ours tells apart. */
-static const uint64_t FOLD = 0x2020202020202020;
+static const uint64_t fold = 0x2020202020202020;
 
 /* Cheap and case-blind. The keys in the table are ours; a hostile one can only miss, or pass for
  * one that it might have been anyway. */
@@ -57,10 +57,10 @@ static uint32_t hash_key(uint16_t node, const char *key, size_t size_bytes)
 	uint64_t word;
 	for (; size_bytes >= 8; key += 8, size_bytes -= 8) {
 		memcpy(&word, key, 8);
-		hash = (hash ^ (word | FOLD)) * 0xff51afd7ed558ccd;
+		hash = (hash ^ (word | fold)) * 0xff51afd7ed558ccd;
 		hash ^= hash >> 32;
 	}
-	hash = (hash ^ (load_rest(key, size_bytes) | FOLD)) * 0xff51afd7ed558ccd;
+	hash = (hash ^ (load_rest(key, size_bytes) | fold)) * 0xff51afd7ed558ccd;
 	return (uint32_t)(hash >> 32);
 }
 
@@ -71,10 +71,10 @@ static bool same_key(const char *left, const char *right, size_t size_bytes)
 	for (; size_bytes >= 8; left += 8, right += 8, size_bytes -= 8) {
 		memcpy(&one, left, 8);
 		memcpy(&other, right, 8);
-		if ((one | FOLD) != (other | FOLD))
+		if ((one | fold) != (other | fold))
 			return false;
 	}
-	return (load_rest(left, size_bytes) | FOLD) == (load_rest(right, size_bytes) | FOLD);
+	return (load_rest(left, size_bytes) | fold) == (load_rest(right, size_bytes) | fold);
 }
 
 /* The bucket that holds the key, or the empty one where it belongs. */

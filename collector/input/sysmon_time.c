@@ -14,18 +14,19 @@
 
 #include "collector/input/sysmon.h"
 
-static const int64_t NS_PER_SECOND = 1000000000;
-static const int64_t ZONE_STEP_NS = 15 * 60 * NS_PER_SECOND;  /* zones are quarter hours */
-static const int64_t ZONE_MAX_NS = 26 * 3600 * NS_PER_SECOND; /* 14 h east, and a 12-hour clock */
-static const int64_t CLOCK_ERROR_MAX_NS = 5 * 60 * NS_PER_SECOND; /* beyond it UtcTime is wrong */
-static const int64_t WRITTEN_BEFORE_MAX_NS = 2 * NS_PER_SECOND;	  /* records cut to whole seconds */
-static const int64_t WRITTEN_AFTER_MAX_NS = 60 * NS_PER_SECOND;
+#define SECONDS_NS(seconds) (INT64_C(1000000000) * (seconds))
+
+static const int64_t zone_step_ns = SECONDS_NS(15 * 60);      /* zones are quarter hours */
+static const int64_t zone_max_ns = SECONDS_NS(26 * 3600);     /* 14 h east, and a 12-hour clock */
+static const int64_t clock_error_max_ns = SECONDS_NS(5 * 60); /* beyond it UtcTime is wrong */
+static const int64_t written_before_max_ns = SECONDS_NS(2);   /* records cut to whole seconds */
+static const int64_t written_after_max_ns = SECONDS_NS(60);
 
 /* The whole quarter hours in `difference`, nearest. */
 static int64_t zone_of(int64_t difference_ns)
 {
-	const int64_t half = difference_ns < 0 ? -ZONE_STEP_NS / 2 : ZONE_STEP_NS / 2;
-	return (difference_ns + half) / ZONE_STEP_NS * ZONE_STEP_NS;
+	const int64_t half = difference_ns < 0 ? -zone_step_ns / 2 : zone_step_ns / 2;
+	return (difference_ns + half) / zone_step_ns * zone_step_ns;
 }
 
 /* The start second that a Sysmon process GUID holds: {mmmmmmmm-LLLL-HHHH-...}. 0 = none. */
@@ -46,7 +47,7 @@ static uint64_t start_of_guid(const struct raw_value *guid)
 	}
 	if (!raw_integer(&digits[0], &low) || !raw_integer(&digits[1], &high))
 		return 0;
-	return (uint64_t)(high << 16 | low) * (uint64_t)NS_PER_SECOND;
+	return (uint64_t)(high << 16 | low) * (uint64_t)SECONDS_NS(1);
 }
 
 /* process.start on the label's clock, so that the two can be compared. */
@@ -58,7 +59,7 @@ static void map_start(struct mapping *mapping, int64_t zone_ns)
 		return;
 	}
 	const uint64_t start_ns = start_of_guid(raw_get(mapping->raw, RAW_ProcessGuid));
-	if (start_ns > (uint64_t)ZONE_MAX_NS)
+	if (start_ns > (uint64_t)zone_max_ns)
 		event_add_time(mapping->builder, FIELD_process_start,
 			       (uint64_t)((int64_t)start_ns - zone_ns));
 }
@@ -76,13 +77,13 @@ void sysmon_map_time(struct mapping *mapping, bool own_clock)
 	const int64_t difference = (int64_t)utc_ns - (int64_t)record_ns;
 	const int64_t zone_ns = zone_of(difference);
 	const bool believable =
-		llabs(zone_ns) <= ZONE_MAX_NS && llabs(difference - zone_ns) <= CLOCK_ERROR_MAX_NS;
+		llabs(zone_ns) <= zone_max_ns && llabs(difference - zone_ns) <= clock_error_max_ns;
 	event_add_time(mapping->builder, FIELD_timestamp, believable ? utc_ns : record_ns);
 	if (!believable)
 		return;
 	const int64_t written_after = zone_ns - difference;
-	if (!own_clock && written_after >= -WRITTEN_BEFORE_MAX_NS &&
-	    written_after <= WRITTEN_AFTER_MAX_NS) {
+	if (!own_clock && written_after >= -written_before_max_ns &&
+	    written_after <= written_after_max_ns) {
 		mapping->header->host_time_ns = (uint64_t)((int64_t)utc_ns - zone_ns);
 		mapping->header->time_ns = mapping->header->host_time_ns;
 	}

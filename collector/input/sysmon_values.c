@@ -42,7 +42,9 @@ static void map_hash(struct mapping *mapping, enum sysmon_hashes owner, const ch
 	bool zero = true;
 	for (size_t i = 0; i < hex_bytes; i++) {
 		const char digit = equals[1 + i];
-		lower[i] = digit >= 'A' && digit <= 'F' ? (char)(digit | 0x20) : digit;
+		lower[i] = digit;
+		if (digit >= 'A' && digit <= 'F')
+			lower[i] = (char)(digit | 0x20);
 		zero &= digit == '0';
 	}
 	for (size_t i = 0; i < sizeof(hash_fields) / sizeof(hash_fields[0]) && !zero; i++)
