@@ -35,7 +35,7 @@ static const struct {
 	{ FIELD_process_parent_name, 3 },
 };
 
-static uint64_t cost_of(uint16_t field)
+uint64_t access_cost(uint16_t field)
 {
 	for (size_t i = 0; i < sizeof(common_fields) / sizeof(common_fields[0]); i++)
 		if (common_fields[i].field == field)
@@ -45,7 +45,6 @@ static uint64_t cost_of(uint16_t field)
 
 static const struct access_set unknown;
 
-/* Only keywords: values of other types carry no hash. */
 static uint16_t keyword_field(const struct fields *fields, struct text name)
 {
 	const uint16_t field = fields_find(fields, name.bytes, name.size_bytes);
@@ -53,16 +52,21 @@ static uint16_t keyword_field(const struct fields *fields, struct text name)
 										       : FIELD_NONE;
 }
 
-/* The field is one of the constants, all of them texts. `skip` of them are no constants. */
+uint16_t access_keyword_field(const struct fields *fields, const struct expression *expression)
+{
+	return expression->kind == EXPRESSION_FIELD ? keyword_field(fields, expression->name)
+						    : FIELD_NONE;
+}
+
+/* The field is one of the constants, all of them texts. */
 static struct access_set set_of_texts(const struct fields *fields, const struct expression *field,
 				      struct expression *const *constants, size_t count, bool wild,
 				      struct arena *arena)
 {
-	if (field->kind != EXPRESSION_FIELD || count > ACCESS_KEYS_MAX)
-		return unknown;
-	const uint16_t number = keyword_field(fields, field->name);
-	struct access_key *keys =
-		number == FIELD_NONE ? NULL : arena_take(arena, count * sizeof(*keys));
+	const uint16_t number = access_keyword_field(fields, field);
+	struct access_key *keys = number == FIELD_NONE || count > ACCESS_KEYS_MAX
+					  ? NULL
+					  : arena_take(arena, count * sizeof(*keys));
 	if (!keys)
 		return unknown;
 	for (size_t i = 0; i < count; i++) {
@@ -83,7 +87,7 @@ static struct access_set set_of_texts(const struct fields *fields, const struct 
 		.known = true,
 		.keys = keys,
 		.count = count,
-		.cost = count * cost_of(number),
+		.cost = count * access_cost(number),
 	};
 }
 
@@ -168,7 +172,7 @@ static struct access_set set_of_category(const struct fields *fields, const char
 		.folded_hash = hash_folded_text(category.bytes, category.size_bytes),
 	};
 	return (struct access_set){
-		.known = true, .keys = key, .count = 1, .cost = cost_of(field)
+		.known = true, .keys = key, .count = 1, .cost = access_cost(field)
 	};
 }
 

@@ -29,3 +29,11 @@ enum { ACCESS_KEYS_MAX = 1024 };
 struct access_set access_set_find(const struct fields *fields, const char *category_field,
 				  struct text category, const struct expression *condition,
 				  struct arena *arena);
+
+/* The number of the keyword field that the expression is, or FIELD_NONE: values of other types are
+ * no texts, and carry no hash. */
+uint16_t access_keyword_field(const struct fields *fields, const struct expression *expression);
+
+/* Roughly how many of a hundred events have a given common value of the field; 1 where it tells
+ * events apart well. */
+uint64_t access_cost(uint16_t field);

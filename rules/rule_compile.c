@@ -87,6 +87,15 @@ static bool no_memory(const struct compilation *compilation)
 			"no memory for the rule");
 }
 
+/* A copy that outlives the trees. NULL: no memory. */
+static void *keep(struct arena *arena, const void *bytes, size_t size_bytes)
+{
+	void *kept = arena_take(arena, size_bytes + 1);
+	if (kept && size_bytes)
+		memcpy(kept, bytes, size_bytes);
+	return kept;
+}
+
 /* The number of a compiled term, which is a new step or an older equal one. RULE_NO_STEP: no
  * memory. */
 static step_id find_step(const struct compilation *compilation, const struct query_term *term,
@@ -103,15 +112,18 @@ static step_id find_step(const struct compilation *compilation, const struct que
 	struct access_set access =
 		access_set_find(builder->fields, category_field ? category_field : "event.category",
 				term->category, term->condition, compilation->trees);
-	if (access.count) {
-		struct access_key *kept = arena_take(builder->arena, access.count * sizeof(*kept));
-		if (!kept)
-			return RULE_NO_STEP;
-		memcpy(kept, access.keys, access.count * sizeof(*kept));
-		access.keys = kept;
-	}
-	builder->indexed[builder->step_count] =
-		(struct indexed_step){ .program = program, .access = access, .datasets = datasets };
+	struct gram_filter grams =
+		gram_filter_find(builder->fields, term->condition, compilation->trees);
+	access.keys = keep(builder->arena, access.keys, access.count * sizeof(*access.keys));
+	grams.needs = keep(builder->arena, grams.needs, grams.count * sizeof(*grams.needs));
+	if (!access.keys || !grams.needs)
+		return RULE_NO_STEP;
+	builder->indexed[builder->step_count] = (struct indexed_step){
+		.program = program,
+		.access = access,
+		.grams = grams,
+		.datasets = datasets,
+	};
 	*bucket = builder->step_count;
 	return builder->step_count++;
 }

@@ -20,12 +20,23 @@ struct step_index {
 	step_id *everywhere; /* steps that need no text */
 	size_t everywhere_count;
 	uint64_t field_bits[FIELD_MAX / 64]; /* fields that any slot has */
+	struct filter *filters;		     /* per step */
+	uint16_t *gram_fields;		     /* fields whose grams some step needs */
+	size_t gram_field_count;
+};
+
+/* A gram filter whose needs name a place in gram_fields instead of a field. */
+struct filter {
+	const struct gram_need *needs;
+	size_t count; /* 0: no filter */
 };
 
 struct step_scratch {
 	struct program_scratch *programs;
-	uint32_t generation;	/* of the event at hand */
-	uint32_t generations[]; /* per step: of the event that it was last asked for */
+	struct gram_marks *marks; /* per gram field; of this event where the round says so */
+	uint16_t round;		  /* of the event at hand, 1.. */
+	uint32_t generation;	  /* of the event at hand */
+	uint32_t generations[];	  /* per step: of the event that it was last asked for */
 };
 
 static uint32_t bucket_of(uint16_t field, uint32_t folded_hash)
@@ -114,6 +125,39 @@ static void fill_entries(struct step_index *index)
 	}
 }
 
+/* The place of a field in gram_fields, where it is put if need be. */
+static uint16_t gram_place(struct step_index *index, uint16_t field)
+{
+	size_t place = 0;
+	while (place < index->gram_field_count && index->gram_fields[place] != field)
+		place++;
+	if (place == index->gram_field_count)
+		index->gram_fields[index->gram_field_count++] = field;
+	return (uint16_t)place;
+}
+
+static bool make_filters(struct step_index *index, struct arena *arena)
+{
+	index->filters = arena_take(arena, (index->step_count + 1) * sizeof(*index->filters));
+	index->gram_fields = arena_take(arena, FIELD_MAX * sizeof(*index->gram_fields));
+	if (!index->filters || !index->gram_fields)
+		return false;
+	for (size_t i = 0; i < index->step_count; i++) {
+		const struct gram_filter *grams = &index->steps[i].grams;
+		struct gram_need *needs =
+			grams->known ? arena_take(arena, (grams->count + 1) * sizeof(*needs))
+				     : NULL;
+		if (!needs || grams->count == 0)
+			continue;
+		for (size_t j = 0; j < grams->count; j++) {
+			needs[j] = grams->needs[j];
+			needs[j].field = gram_place(index, grams->needs[j].field);
+		}
+		index->filters[i] = (struct filter){ needs, grams->count };
+	}
+	return true;
+}
+
 const struct step_index *step_index_make(const struct indexed_step *steps, size_t count,
 					 struct arena *arena)
 {
@@ -125,7 +169,7 @@ const struct step_index *step_index_make(const struct indexed_step *steps, size_
 		return NULL;
 	index->steps = steps;
 	index->step_count = count;
-	if (!make_slots(index, key_count, arena))
+	if (!make_slots(index, key_count, arena) || !make_filters(index, arena))
 		return NULL;
 	count_entries(index);
 	place_entries(index);
@@ -149,7 +193,8 @@ struct step_scratch *step_scratch_open(const struct step_index *index,
 	if (!scratch)
 		return NULL;
 	scratch->programs = program_scratch_open(programs);
-	if (scratch->programs)
+	scratch->marks = calloc(index->gram_field_count + 1, sizeof(*scratch->marks));
+	if (scratch->programs && scratch->marks)
 		return scratch;
 	step_scratch_close(scratch);
 	return NULL;
@@ -160,16 +205,37 @@ void step_scratch_close(struct step_scratch *scratch)
 	if (!scratch)
 		return;
 	program_scratch_close(scratch->programs);
+	free(scratch->marks);
 	free(scratch);
 }
 
 static void begin_event(const struct step_index *index, struct step_scratch *scratch)
 {
 	program_scratch_next_event(scratch->programs);
+	if (++scratch->round == 0) {
+		memset(scratch->marks, 0, index->gram_field_count * sizeof(*scratch->marks));
+		scratch->round = 1;
+	}
 	if (++scratch->generation != 0)
 		return;
 	memset(scratch->generations, 0, index->step_count * sizeof(uint32_t));
 	scratch->generation = 1;
+}
+
+/* False only if the step's wildcards cannot fit. */
+static bool could_fit(const struct step_index *index, struct step_scratch *scratch,
+		      const struct event *event, step_id id)
+{
+	const struct filter *filter = &index->filters[id];
+	for (size_t i = 0; i < filter->count; i++) {
+		const struct gram_need *need = &filter->needs[i];
+		struct gram_marks *marks = &scratch->marks[need->field];
+		if (marks->round != scratch->round)
+			gram_mark(marks, scratch->round, event, index->gram_fields[need->field]);
+		if (gram_need_met(need, marks))
+			return true;
+	}
+	return filter->count == 0;
 }
 
 /* Asks the steps that were not asked for this event yet; appends the satisfied ones. */
@@ -183,7 +249,7 @@ static size_t ask(const struct step_index *index, struct step_scratch *scratch,
 			continue;
 		scratch->generations[id] = scratch->generation;
 		const struct indexed_step *step = &index->steps[id];
-		if (step->datasets & event->datasets &&
+		if (step->datasets & event->datasets && could_fit(index, scratch, event, id) &&
 		    program_match(step->program, scratch->programs, event))
 			out_steps[satisfied++] = id;
 	}

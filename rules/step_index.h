@@ -2,16 +2,19 @@
  *
  * A step is found by a value that no event can satisfy it without (access.h): a hash table from
  * (field, case-folded text) to the steps that need it. Steps that need none are asked for every
- * event. Immutable; one scratch per thread.
+ * event. A step found so is asked only if its wildcards could fit (gram.h). Immutable; one scratch
+ * per thread.
  */
 #pragma once
 
 #include "rules/access.h"
+#include "rules/gram.h"
 #include "rules/program.h"
 
 struct indexed_step {
 	const struct program *program;
 	struct access_set access;
+	struct gram_filter grams;
 	uint32_t datasets; /* events of these datasets only */
 };
 

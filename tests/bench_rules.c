@@ -14,7 +14,7 @@
 #include "tests/support_shared.h"
 
 enum {
-	EVENTS_MAX = 40000,
+	EVENTS_MAX = 3000,
 	EVENT_BYTES_MAX = 64 * 1024 * 1024,
 	TOTAL_EVENTS = 10 * 1000 * 1000, /* per measurement of a whole set */
 	RUNS = 3,
