@@ -16,7 +16,7 @@ struct text {
 
 struct text text_of(const char *nul_terminated); /* NULL gives none */
 
-enum { TEXT_INVALID = UINT32_MAX };
+#define TEXT_INVALID UINT32_MAX
 
 #define TEXT_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 enum { TEXT_REPLACEMENT_BYTES = 3 };

@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (size < 4)
 		return 0;
-	const size_t max_size = MESSAGE_SIZE_MIN + (data[0] | (size_t)data[1] << 8) % 8192;
+	const size_t max_size = (size_t)MESSAGE_SIZE_MIN + (data[0] | (size_t)data[1] << 8) % 8192;
 	struct alert alert = { .rule = &rule, .event_count = 2 };
 	alert.events[1] = build(builder, data + 4, size - 4);
 	alert_identify(&alert, data[2]);
