@@ -36,12 +36,13 @@ struct letter {
 	void *outside; /* malloc'ed; NULL = the alert follows */
 };
 
-struct output {
+struct output { /* NOLINT(clang-analyzer-optin.performance.Padding): one per process */
 	struct counters counters; /* the output thread's; first, because it is aligned to a line */
 	struct ring *ring;
 	int wake_fd; /* eventfd: the thread sleeps in poll, not in a nap */
-	pthread_t thread;
 	bool has_thread;
+	bool is_live; /* the clock may show in the bytes */
+	pthread_t thread;
 
 	/* The output thread's own from here on. */
 	struct ledger *ledger;
@@ -50,7 +51,6 @@ struct output {
 	size_t destination_count;
 	struct format_context context;
 	struct facts facts;
-	bool is_live;	      /* the clock may show in the bytes */
 	uint64_t finished_ns; /* when the last alert came; 0 = more may come */
 	char host_name[HOST_NAME_BYTES];
 	char message[MESSAGE_SIZE_MAX];

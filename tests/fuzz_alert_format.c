@@ -5,6 +5,7 @@
 
 #include "correlator/format.h"
 
+/* NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct rule rule = {
