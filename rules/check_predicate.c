@@ -285,7 +285,9 @@ static bool check_argument_count(struct checker *checker, const struct function 
 				 const struct node *node)
 {
 	const size_t least = function_arguments_min(function);
-	const size_t most = function_arguments_max(function);
+	size_t most = function_arguments_max(function);
+	if (most == SIZE_MAX && function != function_cidr_match())
+		most = FUNCTION_ARGUMENTS_MAX;
 	if (node->operand_count >= least && node->operand_count <= most)
 		return true;
 	char expected[48];
@@ -295,8 +297,9 @@ static bool check_argument_count(struct checker *checker, const struct function 
 		snprintf(expected, sizeof(expected), "at least %zu", least);
 	else
 		snprintf(expected, sizeof(expected), "%zu to %zu", least, most);
-	return checker_complain(checker, node->place, "found %zu arguments of %s, expected %s",
-				node->operand_count, function->name, expected);
+	return checker_complain(checker, node->place, "found %zu argument%s of %s, expected %s",
+				node->operand_count, node->operand_count == 1 ? "" : "s",
+				function->name, expected);
 }
 
 /* Networks are constants: a set is made of them. */

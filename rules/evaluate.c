@@ -7,32 +7,33 @@
 #include "rules/regex.h"
 #include "rules/wildcard.h"
 
+/* One network at a time, because there may be many. */
+static struct value evaluate_networks(const struct node *node,
+				      const struct environment *environment)
+{
+	struct value arguments[2] = { node_evaluate(node->operands[0], environment) };
+	struct value found = value_null();
+	for (size_t i = 1; i < node->operand_count && !value_is_true(&found); i++) {
+		arguments[1] = node_evaluate(node->operands[i], environment);
+		found = node->function->evaluate(
+			&(struct function_call){ .arguments = arguments, .count = 2 });
+	}
+	return found;
+}
+
 static struct value evaluate_call(const struct node *node, const struct environment *environment)
 {
-	enum { FEW_ARGUMENTS = 8 };
-	struct value few[FEW_ARGUMENTS] = { 0 };
-	const size_t count = node->operand_count;
-	if (count <= FEW_ARGUMENTS) {
-		for (size_t i = 0; i < count; i++)
-			few[i] = node_evaluate(node->operands[i], environment);
-		return node->function->evaluate(&(struct function_call){
-			few, count, node->insensitive, environment->room });
-	}
-	/* Only functions that take any number come here: an argument at a time, joined by folding.
-	 */
-	struct value all = node_evaluate(node->operands[0], environment);
-	const bool networks = node->function == function_cidr_match();
-	for (size_t i = 1; i < count; i++) {
-		few[0] = all;
-		few[1] = node_evaluate(node->operands[i], environment);
-		const struct value joined = node->function->evaluate(
-			&(struct function_call){ few, 2, node->insensitive, environment->room });
-		if (networks && (i + 1 == count || value_is_true(&joined)))
-			return joined;
-		if (!networks)
-			all = joined;
-	}
-	return all;
+	if (node->function == function_cidr_match())
+		return evaluate_networks(node, environment);
+	struct value arguments[FUNCTION_ARGUMENTS_MAX] = { 0 };
+	for (size_t i = 0; i < node->operand_count; i++)
+		arguments[i] = node_evaluate(node->operands[i], environment);
+	return node->function->evaluate(&(struct function_call){
+		.arguments = arguments,
+		.count = node->operand_count,
+		.insensitive = node->insensitive,
+		.room = environment->room,
+	});
 }
 
 static struct value evaluate_in(const struct node *node, const struct environment *environment)

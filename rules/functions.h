@@ -6,6 +6,8 @@
 
 #include "rules/value.h"
 
+enum { FUNCTION_ARGUMENTS_MAX = 32 }; /* but for networks, which are not counted */
+
 enum function_result {
 	FUNCTION_RESULT_BOOLEAN,
 	FUNCTION_RESULT_INTEGER,
