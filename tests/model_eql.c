@@ -352,9 +352,9 @@ static struct model_value call(const struct expression *expression, const struct
 	if (strcasecmp(name, "endsWith") == 0)
 		return boolean_value(part.count <= text.count &&
 				     units_at(&text, text.count - part.count, &part, insensitive));
-	const long found = find_units(&text, &part,
-				      arguments[2].integer > 0 ? (size_t)arguments[2].integer : 0,
-				      insensitive);
+	size_t from = arguments[2].integer > 0 ? (size_t)arguments[2].integer : 0;
+	from = from > text.count ? text.count : from; /* as Java does for the empty string */
+	const long found = find_units(&text, &part, from, insensitive);
 	if (strcasecmp(name, "stringContains") == 0)
 		return boolean_value(found >= 0);
 	return found < 0 ? null_value() : integer_value(found); /* indexOf */

@@ -217,9 +217,13 @@ static void put_script(struct writer *writer)
 		put(writer, "substring(s.two, ");
 		put_position(writer);
 		put(writer, ") ");
+		if (below(writer, 6) == 0) {
+			put(writer, below(writer, 2) ? "== null" : "!= null");
+			return;
+		}
 		put(writer, PICK(writer->random, comparisons));
 		put(writer, " ");
-		put(writer, below(writer, 6) ? PICK(writer->random, text_literals) : "null");
+		put(writer, PICK(writer->random, text_literals));
 		return;
 	}
 	put_text(writer, 2);
