@@ -13,51 +13,55 @@ static bool is_raw(const char *text, size_t size_bytes)
 	return size_bytes >= RAW_QUOTES && memcmp(text, "\"\"\"", RAW_QUOTES) == 0;
 }
 
-static size_t line_bytes(const char *text, size_t size_bytes)
+static bool ends_line(char byte)
 {
-	size_t at = 0;
-	while (at < size_bytes && text[at] != '\n' && text[at] != '\r')
-		at++;
-	return at;
+	return byte == '\n' || byte == '\r';
 }
 
-static size_t measure_raw(const char *text, size_t line)
+/* Sets *size to what was looked at; false: the line or the text ended first. The search ends with
+ * the line, so that a stray quote costs one line and not all. */
+static bool measure_raw(const char *text, size_t size_bytes, size_t *size)
 {
-	for (size_t at = RAW_QUOTES; at + RAW_QUOTES <= line; at++) {
-		if (memcmp(text + at, "\"\"\"", RAW_QUOTES) != 0)
+	size_t at = RAW_QUOTES;
+	for (; at < size_bytes && !ends_line(text[at]); at++) {
+		if (!is_raw(text + at, size_bytes - at))
 			continue;
 		at += RAW_QUOTES;
-		for (int extra = 0; extra < 2 && at < line && text[at] == '"'; extra++)
+		for (int extra = 0; extra < 2 && at < size_bytes && text[at] == '"'; extra++)
 			at++;
-		return at;
+		*size = at;
+		return true;
 	}
-	return 0;
+	*size = at;
+	return false;
 }
 
-static size_t measure_escaped(const char *text, size_t line)
+static bool measure_escaped(const char *text, size_t size_bytes, size_t *size)
 {
-	for (size_t at = 1; at < line; at++) {
-		if (text[at] == '"')
-			return at + 1;
-		at += text[at] == '\\';
+	size_t at = 1;
+	while (at < size_bytes && !ends_line(text[at])) {
+		if (text[at++] == '"') {
+			*size = at;
+			return true;
+		}
+		if (text[at - 1] == '\\' && at < size_bytes && !ends_line(text[at]))
+			at++;
 	}
-	return 0;
+	*size = at;
+	return false;
 }
 
 size_t string_measure(const char *text, size_t size_bytes, struct string_fault *out_fault)
 {
 	*out_fault = (struct string_fault){ 0 };
-	/* The search ends at the line's end, so that a stray quote costs one line and not all. */
-	const size_t line = line_bytes(text, size_bytes);
 	const bool raw = is_raw(text, size_bytes);
-	const size_t size = raw ? measure_raw(text, line) : measure_escaped(text, line);
-	if (size > 0)
-		return size;
-	out_fault->sentence = raw ? "found a raw string that does not end on its line, expected "
-				    "three double quotes"
-				  : "found a string that does not end on its line, expected a "
-				    "double quote";
-	return line;
+	size_t size;
+	if (!(raw ? measure_raw : measure_escaped)(text, size_bytes, &size))
+		out_fault->sentence = raw ? "found a raw string that does not end on its line, "
+					    "expected three double quotes"
+					  : "found a string that does not end on its line, "
+					    "expected a double quote";
+	return size;
 }
 
 static size_t encode_utf8(uint32_t code_point, char *out_bytes)

@@ -105,6 +105,10 @@ static uint32_t target(const struct positions *positions, uint32_t at, uint8_t b
 static bool make_floating(struct positions *positions, const uint32_t *floats, size_t count,
 			  struct arena *arena)
 {
+	positions->floating =
+		arena_take(arena, positions->class_count * sizeof(struct position_list));
+	if (!positions->floating)
+		return false;
 	for (size_t letter = 0; count > 0 && letter < positions->class_count; letter++) {
 		const uint8_t byte = positions->class_byte[letter];
 		size_t found = 0;

@@ -51,7 +51,7 @@ struct positions {
 	uint8_t class_of[256];
 	uint8_t class_byte[256]; /* one byte of each class, folded */
 	size_t class_count;
-	struct position_list floating[256]; /* by class */
+	struct position_list *floating; /* by class */
 };
 
 /* A set of positions being collected: each once. */
