@@ -26,7 +26,7 @@ struct node *checker_node(struct checker *checker, enum node_kind kind, enum sta
 {
 	struct node *node = arena_take(checker->arena, sizeof(*node));
 	struct node **operands =
-		node ? arena_take(checker->arena, operand_count * sizeof(*operands)) : NULL;
+		node ? arena_take(checker->arena, operand_count * sizeof(struct node *)) : NULL;
 	if (!operands) {
 		checker_complain(checker, place, "the query needs more memory than it may use");
 		return NULL;
@@ -117,7 +117,7 @@ bool checker_find_field(struct checker *checker, const struct text *name, bool o
 
 static struct node *check_field(struct checker *checker, const struct expression *expression)
 {
-	uint16_t field;
+	uint16_t field = FIELD_NONE;
 	if (!checker_find_field(checker, &expression->name, expression->optional, expression->place,
 				&field))
 		return NULL;

@@ -24,7 +24,7 @@ static bool push_operand(struct parser *parser, struct expression *operand)
 		return false;
 	if (parser->operand_count == parser->operand_room) {
 		const size_t room = parser->operand_room ? 2 * parser->operand_room : 64;
-		void *larger = realloc(parser->operands, room * sizeof(*parser->operands));
+		void *larger = realloc(parser->operands, room * sizeof(struct expression *));
 		if (!larger)
 			return parser_complain(parser, operand->place,
 					       "the query needs more memory than it may use");
@@ -42,7 +42,7 @@ static struct expression *take_operands(struct parser *parser, struct expression
 	if (!expression)
 		return NULL;
 	expression->operand_count = parser->operand_count - first;
-	const size_t size_bytes = expression->operand_count * sizeof(*expression->operands);
+	const size_t size_bytes = expression->operand_count * sizeof(struct expression *);
 	expression->operands = parser_room(parser, size_bytes);
 	if (!expression->operands)
 		return NULL;

@@ -43,6 +43,11 @@ static bool is_digit(char byte)
 	return byte >= '0' && byte <= '9';
 }
 
+static bool is_blank(char byte)
+{
+	return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
 static bool is_name_part(char byte)
 {
 	return is_letter(byte) || is_digit(byte) || byte == '_';
@@ -50,7 +55,9 @@ static bool is_name_part(char byte)
 
 static char peek(const struct lexer *lexer, size_t ahead)
 {
-	return ahead < (size_t)(lexer->end - lexer->at) ? lexer->at[ahead] : '\0';
+	if (ahead >= (size_t)(lexer->end - lexer->at))
+		return '\0';
+	return lexer->at[ahead];
 }
 
 static bool starts_with(const struct lexer *lexer, const char *text)
@@ -101,7 +108,7 @@ static bool skip_block_comment(struct lexer *lexer)
 static bool skip_blanks(struct lexer *lexer)
 {
 	for (;;) {
-		while (lexer->at < lexer->end && memchr(" \t\r\n", *lexer->at, 4))
+		while (lexer->at < lexer->end && is_blank(*lexer->at))
 			step(lexer);
 		if (starts_with(lexer, "//")) {
 			while (lexer->at < lexer->end && *lexer->at != '\n')

@@ -161,7 +161,7 @@ static bool read_terms(struct builder *builder)
 	struct query_ast *query = builder->query;
 	do {
 		struct query_term term = { 0 };
-		size_t runs;
+		size_t runs = 1;
 		if (!read_term(builder, &term, query->term_count == 0, &runs))
 			return false;
 		if (runs > QUERY_TERMS_MAX - query->term_count)
@@ -185,7 +185,7 @@ static bool read_until(struct builder *builder)
 	if (builder->query->kind == QUERY_SAMPLE)
 		return parser_complain(parser, place, "found `until`, which a sample cannot have");
 	struct query_term *until = parser_room(parser, sizeof(*until));
-	size_t runs;
+	size_t runs = 1;
 	if (!until || !read_term(builder, until, false, &runs))
 		return false;
 	if (until->missing || runs != 1)

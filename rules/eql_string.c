@@ -128,8 +128,8 @@ static size_t decode_escape(const char *at, const char *end, char **out, const c
 {
 	static const char letters[] = "btnfr\"'\\";
 	static const char meanings[] = "\b\t\n\f\r\"'\\";
-	const char letter = at + 1 < end ? at[1] : '\0';
-	const char *known = letter ? memchr(letters, letter, sizeof(letters) - 1) : NULL;
+	const char letter = at[1]; /* a literal does not end in a backslash */
+	const char *known = memchr(letters, letter, sizeof(letters) - 1);
 	if (known) {
 		*(*out)++ = meanings[known - letters];
 		return 2;

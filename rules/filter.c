@@ -12,7 +12,8 @@ static struct filter *new_filter(struct lowering *lowering, enum filter_kind kin
 {
 	struct filter *filter = arena_take(lowering->set->arena, sizeof(*filter));
 	struct filter **operands =
-		filter ? arena_take(lowering->set->arena, operand_count * sizeof(*operands)) : NULL;
+		filter ? arena_take(lowering->set->arena, operand_count * sizeof(struct filter *))
+		       : NULL;
 	if (!operands) {
 		checker_complain(lowering->checker, place,
 				 "the query needs more memory than it may use");

@@ -207,7 +207,7 @@ static bool resolve_term_keys(struct checker *checker, const struct query_term *
 }
 
 /* Keys that are joined have to be of one type; an untyped field can be of any. */
-static bool check_key_types(struct checker *checker, const struct query_term *first,
+static bool check_key_types(struct checker *checker, const struct query_key *first,
 			    const struct rule_key *first_keys, const struct query_term *term,
 			    const struct rule_key *keys, size_t count)
 {
@@ -221,7 +221,7 @@ static bool check_key_types(struct checker *checker, const struct query_term *fi
 		good = checker_complain(checker, term->keys[i].place,
 					"found the join key `%s`, %s, which cannot equal `%s`, %s",
 					term->keys[i].name.bytes, static_type_name(other),
-					first->keys[i].name.bytes, static_type_name(one));
+					first[i].name.bytes, static_type_name(one));
 	}
 	return good;
 }
@@ -232,23 +232,24 @@ bool program_resolve_keys(struct program_set *set, const struct query_ast *query
 {
 	struct checker checker = checker_for(set, options, source, complaints);
 	const size_t count = query->key_count;
+	const struct query_key *first = query->terms[0].keys;
 	bool good = true;
-	for (size_t i = 0; i <= query->term_count; i++) {
-		const bool until = i == query->term_count;
-		const struct query_term *term = until ? query->until : &query->terms[i];
+	for (size_t i = 0; i < query->term_count; i++) {
+		const struct query_term *term = &query->terms[i];
 		struct rule_key *keys = out_keys + i * count;
-		if (!term)
-			continue;
 		/* A repeated term has the same keys, and the same complaints. */
-		if (!until && i > 0 && term->keys == query->terms[i - 1].keys) {
+		if (i > 0 && term->keys == query->terms[i - 1].keys) {
 			memcpy(keys, keys - count, count * sizeof(*keys));
 			continue;
 		}
 		good = resolve_term_keys(&checker, term, count, keys) &&
-		       check_key_types(&checker, &query->terms[0], out_keys, term, keys, count) &&
-		       good;
+		       check_key_types(&checker, first, out_keys, term, keys, count) && good;
 	}
-	return good;
+	if (!query->until)
+		return good;
+	struct rule_key *keys = out_keys + query->term_count * count;
+	return resolve_term_keys(&checker, query->until, count, keys) &&
+	       check_key_types(&checker, first, out_keys, query->until, keys, count) && good;
 }
 
 /* --- asking -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@
 
 #include "rules/regex_translate.h"
 
-enum { JIT_STACK_MAX = 512 * 1024, HEAP_LIMIT_KIB = 1024 };
+enum { JIT_STACK_MIN = 32 * 1024, JIT_STACK_MAX = 512 * 1024, HEAP_LIMIT_KIB = 1024 };
 
 struct regex {
 	pcre2_code *code;
@@ -86,7 +86,7 @@ struct regex_scratch *regex_scratch_open(void)
 		return NULL;
 	scratch->data = pcre2_match_data_create(1, NULL);
 	scratch->context = pcre2_match_context_create(NULL);
-	scratch->stack = pcre2_jit_stack_create(32 * 1024, JIT_STACK_MAX, NULL);
+	scratch->stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, NULL);
 	if (!scratch->data || !scratch->context) {
 		regex_scratch_close(scratch);
 		return NULL;

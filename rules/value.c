@@ -244,7 +244,7 @@ static int print_double(double number, char out_text[NUMBER_TEXT_MAX])
 	do
 		snprintf(out_text, NUMBER_TEXT_MAX, "%.*e", digits - 1, number);
 	while (strtod(out_text, NULL) != number && ++digits < 18);
-	const int exponent = atoi(strchr(out_text, 'e') + 1);
+	const int exponent = (int)strtol(strchr(out_text, 'e') + 1, NULL, 10);
 	if (number == 0 || (exponent >= -3 && exponent < 7)) {
 		const int places = digits - 1 - exponent;
 		return snprintf(out_text, NUMBER_TEXT_MAX, "%.*f", places < 1 ? 1 : places, number);

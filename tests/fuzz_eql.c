@@ -6,6 +6,8 @@
 
 #include "rules/program.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 static void add_text(struct event_builder *builder, uint16_t field, const char *text)
 {
 	event_add_text(builder, field, text, strlen(text));
