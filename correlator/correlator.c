@@ -113,8 +113,9 @@ static void found(void *context, enum match_change change, const struct sequence
 		counter_read(correlator->counters, COUNTER_processes_evicted) ||
 		counter_read(correlator->counters, COUNTER_connections_evicted) ||
 		counter_read(correlator->counters, COUNTER_sequence_events_evicted);
-	counter_add(correlator->counters,
-		    change == MATCH_NEW ? COUNTER_alerts_raised : COUNTER_alerts_updated, 1);
+	counter_add(correlator->counters, COUNTER_alerts_raised, 1);
+	if (change != MATCH_NEW)
+		counter_add(correlator->counters, COUNTER_alerts_updated, 1);
 	correlator->sink.alert(correlator->sink.context, &alert);
 }
 

@@ -273,6 +273,12 @@ static bool check_whole(const struct output_url *url, struct complaint *complain
 			"kilobytes is lost; expected rfc5424, cef, leef or eve, or "
 			"syslog+tcp:// or syslog+tls://",
 			url->text);
+	if (url->format == FORMAT_text && url->sink != SINK_stdout && url->sink != SINK_file)
+		return complain(
+			complaint, NULL, 0, 0,
+			"output %.200s: found format=text, which is several lines for people; "
+			"expected it with stdout: or file: only",
+			url->text);
 	if (!url->certificate_path[0] != !url->key_path[0])
 		return complain(complaint, NULL, 0, 0,
 				"output %.200s: found one of cert and key, expected both",

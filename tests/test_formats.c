@@ -288,9 +288,25 @@ static const char *payload_of(const char *text)
 	return text;
 }
 
+/* The one format of several lines. */
+static const char *check_lines(const char *text, size_t size)
+{
+	const char *const end = text + size;
+	for (const char *line = text, *stop; line < end; line = stop + 1) {
+		stop = memchr(line, '\n', (size_t)(end - line));
+		if (!stop)
+			stop = end;
+		if (!is_clean_utf8(line, (size_t)(stop - line)))
+			return "controls or bad UTF-8";
+	}
+	return size ? NULL : "nothing";
+}
+
 /* NULL, or what is wrong with the message. */
 static const char *check(enum format format, bool header, const char *text, size_t size)
 {
+	if (format == FORMAT_text)
+		return check_lines(text, size);
 	if (!is_clean_utf8(text, size))
 		return "controls or bad UTF-8";
 	if (header || format == FORMAT_rfc5424) {
