@@ -1,6 +1,17 @@
 /* tracker.h: packets in, flow events and names out: decode, flow table and time-outs of one capture
  * thread.
  *
+ * Every packet ends in exactly one counter of identities.def. IP protocols without ports (ESP, GRE
+ * that nobody reads, IGMP, ...) are flows with ports 0; only "no next header" opens none.
+ *
+ * A full table gives up flows in this order: those that are over, TCP handshakes without an answer,
+ * flows that one side alone speaks in, then any other that has been silent for a second; of each
+ * the one silent for longest, among FLOW_TABLE_SAMPLE looked at. If none may go, the new flow is
+ * refused (packets_flow_table_full).
+ *
+ * Flows, their ids and what is told of them do not depend on how packets are spread over trackers
+ * (both directions to the same one), as long as no table is full.
+ *
  * One owner thread. Time is the packets' own. Memory is fixed at open (tracker_bytes).
  */
 #pragma once
@@ -24,13 +35,14 @@ struct tracker_sink {
 };
 
 /* False: no loaded rule can want a flow between these addresses, so it need not be tracked
- * (packets_excluded). */
+ * (packets_excluded). Asked once a flow that is not yet there, for both directions if it is unclear
+ * who opened it; not asked for DNS and DHCP, which attribution needs (names.def). */
 typedef int tracker_wants_fn(const void *context, const struct ip_address *source,
 			     const struct ip_address *destination);
 
 struct tracker_settings {
 	uint32_t max_flows;	 /* 0 = default */
-	uint64_t tcp_idle_ns;	 /* established, silent; 0 = defaults below */
+	uint64_t tcp_idle_ns;	 /* established, silent; 0 = default (flow_state.c), as below */
 	uint64_t tcp_closing_ns; /* after FIN or RST */
 	uint64_t udp_idle_ns;
 	uint64_t other_idle_ns;
