@@ -357,7 +357,7 @@ static void bench(const char *name, void (*make)(struct bench_input *input), siz
 		  tracker_wants_fn *wants)
 {
 	struct bench_input input = { .name = name, .room_bytes = room_bytes };
-	input.bytes = pages_open(room_bytes + 2 * WALK_AHEAD_BYTES);
+	input.bytes = pages_open(room_bytes + (size_t)2 * WALK_AHEAD_BYTES);
 	if (!input.bytes)
 		return;
 	make(&input);
@@ -371,7 +371,7 @@ static void bench(const char *name, void (*make)(struct bench_input *input), siz
 	tracker_rows("decode and flow table", &input, wants, floor_ns);
 	if (wants)
 		tracker_rows("the same, all wanted", &input, NULL, floor_ns);
-	pages_close(input.bytes, room_bytes + 2 * WALK_AHEAD_BYTES);
+	pages_close(input.bytes, room_bytes + (size_t)2 * WALK_AHEAD_BYTES);
 }
 
 /* With an argument: only the inputs whose name contains it. */

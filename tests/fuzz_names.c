@@ -7,6 +7,7 @@
 #include "collector/base/cursor.h"
 #include "collector/packet/names.h"
 
+/* NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_name(void *context, const struct wire_name *name)
@@ -51,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!names)
 		return 0;
 	const unsigned which = data[0] % (sizeof(flows) / sizeof(flows[0]));
-	const size_t step = data[1] ? data[1] * 4U : size;
+	const size_t step = data[1] ? (size_t)data[1] * 4 : size;
 	const struct endpoints ends = { .source_port = 40000,
 					.destination_port = flows[which].port,
 					.ip_protocol = flows[which].ip_protocol };

@@ -4,6 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool same_bytes(const void *left, const void *right, size_t size_bytes)
+{
+	return memcmp(left, right, size_bytes) == 0;
+}
+
 struct packet packet_of(const void *bytes, size_t size_bytes, uint64_t time_ns)
 {
 	return (struct packet){

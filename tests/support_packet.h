@@ -2,6 +2,7 @@
  * collected. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,9 @@
 
 /* A string literal's bytes without its NUL. */
 #define LITERAL(literal) (literal), sizeof(literal) - 1
+
+/* Byte for byte, padding too: for structs that were zeroed before they were filled in. */
+bool same_bytes(const void *left, const void *right, size_t size_bytes);
 
 struct packet packet_of(const void *bytes, size_t size_bytes, uint64_t time_ns);
 

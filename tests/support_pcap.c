@@ -72,7 +72,7 @@ static void read_interface(struct pcap_reader *reader, struct cursor block)
 		if (code != 9 || !value)
 			continue;
 		uint64_t units = 1;
-		for (int i = 0; i < (value[0] & 0x7f); i++)
+		for (int i = 0; i < (value[0] & 0x7f) && i < 18; i++)
 			units *= value[0] & 0x80 ? 2 : 10;
 		reader->interfaces[index].units_per_second = units;
 	}
@@ -83,7 +83,8 @@ static void read_packet_block(struct pcap_reader *reader, struct cursor block)
 	const uint32_t interface = number32(reader, &block) % INTERFACES_MAX;
 	const uint64_t high = number32(reader, &block);
 	const uint64_t time = high << 32 | number32(reader, &block);
-	const uint64_t units = reader->interfaces[interface].units_per_second;
+	const uint64_t known_units = reader->interfaces[interface].units_per_second;
+	const uint64_t units = known_units ? known_units : 1;
 	struct packet packet = { .link_type = reader->interfaces[interface].link_type };
 	packet.time_ns = time / units * NS_PER_SECOND + time % units * NS_PER_SECOND / units;
 	packet.captured_bytes = number32(reader, &block);

@@ -45,9 +45,9 @@ struct conversation {
 };
 
 struct comparison {
+	struct counters counters;
 	struct tracker *tracker;
 	struct found found;
-	struct counters counters;
 	size_t count;
 	struct conversation conversations[CONVERSATIONS_MAX];
 };

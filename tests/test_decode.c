@@ -111,7 +111,7 @@ static void assert_same(const char *name, const struct packet *packet)
 	decode_packet_by_table(packet, &model);
 	if (model.verdict != DECODE_FLOW && model.verdict == usual.verdict)
 		return;
-	if (memcmp(&usual, &model, sizeof(usual)) != 0)
+	if (!same_bytes(&usual, &model, sizeof(usual)))
 		fail_msg("%s, %u bytes: decoded differently", name, packet->captured_bytes);
 }
 

@@ -11,8 +11,8 @@
 #include "tests/support_packet.h"
 
 struct fixture {
-	struct tracker *tracker;
 	struct counters counters;
+	struct tracker *tracker;
 	struct found found;
 };
 
@@ -238,7 +238,7 @@ static void assert_read_in_pieces(const char *ports, const void *stream, size_t 
 	"\xc0\x13\xc0\x14\0\x9c\0\x9d\0\x2f\0\x35"
 #define HELLO_EXTENSIONS                                                                           \
 	"\x3a\x3a\0\0"                                                                             \
-	"\0\0\0\x10\0\x0e\0\0\13example.com"                                                      \
+	"\0\0\0\x10\0\x0e\0\0\13example.com"                                                       \
 	"\0\x17\0\0\xff\1\0\1\0\0\x0a\0\0\0\x0b\0\0\0\x23\0\0"                                     \
 	"\0\x10\0\x0e\0\x0c\2h2\x08http/1.1"                                                       \
 	"\0\5\0\0"                                                                                 \

@@ -16,8 +16,8 @@
 #define SECOND_NS UINT64_C(1000000000)
 
 struct fixture {
-	struct tracker *tracker;
 	struct counters counters;
+	struct tracker *tracker;
 	struct found found;
 	uint64_t now_ns;
 };
