@@ -64,6 +64,22 @@ bool document_file_open(const char *path, struct complaint *complaint,
 	return true;
 }
 
+struct document_file *document_file_over(const char *bytes, size_t size_bytes)
+{
+	struct document_file *file = calloc(1, sizeof(*file));
+	if (!file)
+		return NULL;
+	file->bytes = malloc(size_bytes ? size_bytes : 1);
+	if (!file->bytes) {
+		free(file);
+		return NULL;
+	}
+	memcpy(file->bytes, bytes, size_bytes);
+	file->size_bytes = size_bytes;
+	file->line = 1;
+	return file;
+}
+
 void document_file_close(struct document_file *file)
 {
 	if (!file)

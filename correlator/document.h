@@ -32,6 +32,9 @@ bool document_file_open(const char *path, struct complaint *complaint,
 			struct document_file **out_file);
 void document_file_close(struct document_file *file);
 
+/* The same over bytes in memory, which are copied. NULL with errno. */
+struct document_file *document_file_over(const char *bytes, size_t size_bytes);
+
 /* The next thing that begins like a document, to the end of its brackets; it may still be no JSON.
  * Anything else is skipped to the end of its line and counted. False: the end. */
 bool document_file_next(struct document_file *file, struct document_text *out_text);
