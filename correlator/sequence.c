@@ -166,7 +166,6 @@ static void part_forget(struct sequences *sequences, uint32_t part)
 		group_fold(sequences, at, 0, part);
 	forgotten->folded = forgotten->forgotten = true;
 	drop_partials_with(sequences, &group->base, part);
-	drop_partials_with(sequences, &group->current, part);
 	part_unlink(sequences, part);
 	forgotten->use_count--;
 	part_free_if_unused(sequences, part);
@@ -277,12 +276,31 @@ static void find_meaning(const struct sequences *sequences, const struct event *
 
 /* --- adding ----------------------------------------------------------------------------------- */
 
-static void rerun(struct sequences *sequences, uint32_t group)
+/* Something has changed at the part `from`, and at `through`; one may be SLOT_NONE. */
+static void rerun(struct sequences *sequences, uint32_t group, uint32_t from, uint32_t through)
 {
-	if (is_sample(sequences, group))
+	if (is_sample(sequences, group)) {
 		sample_rerun(sequences, group);
-	else
-		group_rerun(sequences, group);
+		return;
+	}
+	if (from == SLOT_NONE)
+		from = through;
+	if (through == SLOT_NONE)
+		through = from;
+	if (from != SLOT_NONE && part_before(sequences, through, from))
+		group_rerun(sequences, group, through, from);
+	else if (from != SLOT_NONE)
+		group_rerun(sequences, group, from, through);
+}
+
+/* The part after an unlinked one, where what came after it has changed; the last one, which has to
+ * know the state after it, when there is none. SLOT_NONE: all is folded. */
+static uint32_t after_unlinked(const struct sequences *sequences, uint32_t group, uint32_t next)
+{
+	if (next != SLOT_NONE)
+		return next;
+	const uint32_t last = sequences->groups[group].last;
+	return last == SLOT_NONE || sequences->parts[last].folded ? SLOT_NONE : last;
 }
 
 static void wants_visit(struct sequences *sequences, uint32_t group, uint32_t part)
@@ -305,6 +323,31 @@ static uint32_t make_group(struct sequences *sequences, uint32_t rule, const str
 	return group;
 }
 
+static void drop_waiting(struct sequences *sequences, uint32_t group, uint32_t part)
+{
+	if (!is_sample(sequences, group)) {
+		matches_drop_waiting(sequences, part);
+		return;
+	}
+	for (part = sequences->groups[group].first; part != SLOT_NONE;
+	     part = sequences->parts[part].next)
+		matches_drop_waiting(sequences, part);
+}
+
+/* A full sample group gives its latest event up. */
+static void limit_sample(struct sequences *sequences, uint32_t at)
+{
+	const struct group *group = &sequences->groups[at];
+	const uint32_t last = group->last;
+	if (!is_sample(sequences, at) || group->linked_count <= SAMPLE_EVENTS_MAX)
+		return;
+	sequences_lose(sequences, group->rule);
+	drop_waiting(sequences, at, last);
+	matches_withdraw(sequences, last, 0);
+	part_unlink(sequences, last);
+	part_free_if_unused(sequences, last);
+}
+
 static void add_part(struct sequences *sequences, uint32_t group, uint32_t event, uint64_t terms)
 {
 	uint32_t part;
@@ -316,12 +359,8 @@ static void add_part(struct sequences *sequences, uint32_t group, uint32_t event
 	part_link(sequences, part);
 	sequences->parts[part].kept = true;
 	wants_visit(sequences, group, part);
-	if (sequences->parts[part].next != SLOT_NONE || is_sample(sequences, group)) {
-		rerun(sequences, group);
-		return;
-	}
-	uint32_t *current = &sequences->groups[group].current;
-	match_update(sequences, part, 0, state_step(sequences, current, part));
+	limit_sample(sequences, group);
+	rerun(sequences, group, part, part);
 }
 
 /* The part that `event` has in `group`, or SLOT_NONE. */
@@ -333,17 +372,6 @@ static uint32_t find_part(const struct sequences *sequences, uint32_t event, uin
 	while (part != SLOT_NONE && sequences->parts[part].group != group)
 		part = sequences->parts[part].next_of_event;
 	return part;
-}
-
-static void drop_waiting(struct sequences *sequences, uint32_t group, uint32_t part)
-{
-	if (!is_sample(sequences, group)) {
-		matches_drop_waiting(sequences, part);
-		return;
-	}
-	for (part = sequences->groups[group].first; part != SLOT_NONE;
-	     part = sequences->parts[part].next)
-		matches_drop_waiting(sequences, part);
 }
 
 static void move_to_event(struct sequences *sequences, uint32_t part, uint32_t event)
@@ -372,13 +400,15 @@ static void revise_part(struct sequences *sequences, uint32_t part, uint32_t eve
 	if (sequences->parts[part].event == event && sequences->parts[part].terms == terms)
 		return;
 	drop_waiting(sequences, group, part);
+	const uint32_t next = sequences->parts[part].next;
 	part_unlink(sequences, part);
+	const uint32_t after = after_unlinked(sequences, group, next);
 	if (sequences->parts[part].event != event)
 		move_to_event(sequences, part, event);
 	sequences->parts[part].terms = terms;
 	part_link(sequences, part);
 	wants_visit(sequences, group, part);
-	rerun(sequences, group);
+	rerun(sequences, group, part, after);
 }
 
 static void remove_part(struct sequences *sequences, uint32_t part)
@@ -390,8 +420,10 @@ static void remove_part(struct sequences *sequences, uint32_t part)
 	sequences->parts[part].use_count++;
 	drop_waiting(sequences, group, part);
 	matches_withdraw(sequences, part, 0);
+	const uint32_t next = sequences->parts[part].next;
 	part_unlink(sequences, part);
-	rerun(sequences, group);
+	const uint32_t after = after_unlinked(sequences, group, next);
+	rerun(sequences, group, after, after);
 	sequences->parts[part].use_count--;
 	part_free_if_unused(sequences, part);
 	group_release(sequences, group);

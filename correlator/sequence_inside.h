@@ -8,13 +8,15 @@
  *
  * A group's parts are ordered by (time, tiebreaker, identity) and fall in two:
  *
- *	folded ... | first_unfolded ......... last
- *	   base ---^                             ^--- current
+ *	folded ... | first_unfolded  ....  part  ....  part  ....  last
+ *	   base ---^                    state ^     state ^       state ^
  *
  * The folded ones are older than the watermark: nothing can come between them. `base` are the
- * partial matches after them, `current` those after all parts. An event that comes last takes
- * `current` one step further; one that comes late is put where it belongs, and the machine runs
- * again from `base`. What each part completed before is compared with what it completes now.
+ * partial matches after them. The last part, and every few parts on the way, know the partial
+ * matches after themselves. So an event that comes last takes one step. One that comes late, is
+ * revised or goes makes the machine run again from the state before it, and only until a state is
+ * what it was before: from there on nothing has changed. What each part completed before is
+ * compared with what it completes now.
  *
  * A folded part leaves the order at once, unless it may count as an event that must be missing; it
  * lives on while a partial needs it. A group lives as long as its parts.
@@ -41,17 +43,21 @@ struct part {
 	uint32_t next_of_event;
 	uint32_t use_count;   /* partials that end in it */
 	uint32_t first_match; /* what it completed: at most one, but of samples */
-	bool linked;	      /* in the group's order */
+	uint32_t state;	      /* the partials after it, when it is stateful */
+	uint16_t distance;    /* in parts, from the stateful one before it, when it is the last */
+	bool stateful;
+	bool linked; /* in the group's order */
 	bool folded;
 	bool forgotten; /* to make room: matches that hold it stay as they are */
 	bool kept;	/* seen again in the revision that is being applied */
 };
 
 struct partial {
-	uint64_t first_ns; /* time of its first event */
+	uint64_t first_ns;    /* time of its first event */
+	uint64_t fingerprint; /* of its events and their revisions */
 	uint32_t part;
 	uint32_t before; /* the partial that it grew from */
-	uint32_t next;	 /* in its group's base or current, descending by stage */
+	uint32_t next;	 /* in its state, descending by stage */
 	uint32_t use_count;
 	uint16_t stage; /* which positive stage `part` is */
 };
@@ -73,11 +79,11 @@ struct group {
 	uint64_t visit_ns; /* when its timer is set; UINT64_MAX = it is not */
 	uint32_t rule;
 	uint32_t hold_count; /* parts, and who works on it */
+	uint32_t linked_count;
 	uint32_t first;
 	uint32_t last;
 	uint32_t first_unfolded;
 	uint32_t base;
-	uint32_t current;
 };
 
 struct sequences {
@@ -153,8 +159,9 @@ void group_hold(struct sequences *sequences, uint32_t group);
 void group_release(struct sequences *sequences, uint32_t group);
 bool group_key_equal(const void *records, uint32_t slot, const void *key);
 
-/* Runs the machine again from base over what is not folded. */
-void group_rerun(struct sequences *sequences, uint32_t group);
+/* Runs the machine again from the part `from` to behind the part `through`, and on until nothing
+ * changes any more. */
+void group_rerun(struct sequences *sequences, uint32_t group, uint32_t from, uint32_t through);
 
 /* Folds what is older than `before_ns`, or all up to and with `through` (SLOT_NONE = by time). */
 void group_fold(struct sequences *sequences, uint32_t group, uint64_t before_ns, uint32_t through);
@@ -195,6 +202,10 @@ void matches_settle(struct sequences *sequences);
 
 /* --- sequence_sample.c ---------------------------------------------------------------------------
  */
+
+/* How many events may wait in one group, whose whole window is looked at for each new one. The
+ * latest ones are given up, because samples are taken from the first. */
+enum { SAMPLE_EVENTS_MAX = 4096 };
 
 void sample_rerun(struct sequences *sequences, uint32_t group);
 void sample_visit(struct sequences *sequences, uint32_t group);

@@ -250,21 +250,13 @@ uint64_t match_identity(const struct plan_rule *rule, const struct join_key *key
 /* Everything about a match that follows from its events. */
 static void describe(const struct sequences *sequences, struct match *match)
 {
-	const struct hash_seed *seed = &identity_seed;
 	const struct plan_rule *plan = rule_of(sequences, match);
 	const struct group *group = group_of(sequences, match);
 	match->last_part = sequences->partials[match->events].part;
-	match->fingerprint = seed->words[0];
-	for (uint32_t at = match->events; at != SLOT_NONE; at = sequences->partials[at].before) {
-		const uint32_t part = sequences->partials[at].part;
-		const uint32_t event = sequences->parts[part].event;
-		const uint64_t words[2] = { part_event(sequences, part)->identity,
-					    *event_store_revision(sequences->events, event) };
-		match->fingerprint = hash_word(seed, match->fingerprint, words[0]);
-		match->fingerprint = hash_word(seed, match->fingerprint, words[1]);
-		if (part_before(sequences, match->last_part, part))
-			match->last_part = part;
-	}
+	match->fingerprint = sequences->partials[match->events].fingerprint;
+	for (uint32_t at = match->events; at != SLOT_NONE; at = sequences->partials[at].before)
+		if (part_before(sequences, match->last_part, sequences->partials[at].part))
+			match->last_part = sequences->partials[at].part;
 	match->identity = match_identity(
 		plan, &group->key, part_event(sequences, match->part)->identity, match->ordinal);
 	match->final_ns = sum_limited(sequences->parts[match->last_part].time_ns, 0);

@@ -10,7 +10,7 @@
 
 enum {
 	SAMPLES_PER_KEY_DEFAULT = 1,
-	SAMPLE_TRIES_MAX = 4096, /* events looked at for one window, so that no input is slow */
+	SAMPLE_TRIES_MAX = 16 * SAMPLE_EVENTS_MAX, /* looked at for one sample: backtracking ends */
 };
 
 /* The parts of a window, and which of them each stage has taken. */
@@ -18,8 +18,8 @@ struct draw {
 	const struct sequences *sequences;
 	const struct plan_rule *rule;
 	uint32_t begin;
-	uint32_t end; /* the part after the last one, or SLOT_NONE */
-	uint32_t tried_count;
+	uint32_t end;	      /* the part after the last one, or SLOT_NONE */
+	uint32_t tried_count; /* for this sample */
 	uint32_t chosen[RULE_STAGES_MAX];
 };
 
@@ -68,6 +68,7 @@ static bool draw_from(struct draw *draw, uint16_t stage, uint32_t part)
 static bool draw_again(struct draw *draw)
 {
 	const uint16_t last = (uint16_t)(draw->rule->positive_count - 1);
+	draw->tried_count = 0;
 	return draw_from(draw, last, draw->sequences->parts[draw->chosen[last]].next);
 }
 

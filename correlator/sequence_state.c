@@ -1,6 +1,9 @@
 /* The state machine of sequences, and the records that it works on. See sequence_inside.h. */
 #include "correlator/sequence_inside.h"
 
+/* Fixed, like all that goes into what is compared from run to run. */
+static const struct hash_seed fingerprint_seed = { { 0xb5470917c0ac29b7U, 0x50dd3f84d5b5c97cU } };
+
 void sequences_lose(struct sequences *sequences, uint32_t rule)
 {
 	sequences->evicted_counts[rule]++;
@@ -37,6 +40,7 @@ uint32_t part_make(struct sequences *sequences, uint32_t event, uint32_t group, 
 		.next = SLOT_NONE,
 		.next_of_event = *first_part,
 		.first_match = SLOT_NONE,
+		.state = SLOT_NONE,
 	};
 	*first_part = at;
 	event_store_hold(sequences->events, event);
@@ -56,6 +60,7 @@ void part_link(struct sequences *sequences, uint32_t part)
 	parts[part].previous = after;
 	parts[part].next = next;
 	parts[part].linked = true;
+	group->linked_count++;
 	*(after == SLOT_NONE ? &group->first : &parts[after].next) = part;
 	*(next == SLOT_NONE ? &group->last : &parts[next].previous) = part;
 	if (next == group->first_unfolded)
@@ -65,10 +70,12 @@ void part_link(struct sequences *sequences, uint32_t part)
 void part_unlink(struct sequences *sequences, uint32_t part)
 {
 	struct part *parts = sequences->parts;
+	if (!parts[part].linked)
+		return;
+	state_clear(sequences, &parts[part].state);
+	parts[part].stateful = false;
 	const struct part unlinked = parts[part];
 	struct group *group = &sequences->groups[unlinked.group];
-	if (!unlinked.linked)
-		return;
 	if (group->first_unfolded == part)
 		group->first_unfolded = unlinked.next;
 	*(unlinked.previous == SLOT_NONE ? &group->first : &parts[unlinked.previous].next) =
@@ -76,6 +83,7 @@ void part_unlink(struct sequences *sequences, uint32_t part)
 	*(unlinked.next == SLOT_NONE ? &group->last : &parts[unlinked.next].previous) =
 		unlinked.previous;
 	parts[part].linked = false;
+	group->linked_count--;
 }
 
 void part_free_if_unused(struct sequences *sequences, uint32_t part)
@@ -108,6 +116,16 @@ void part_fold(struct sequences *sequences, uint32_t part)
 
 /* --- partials --------------------------------------------------------------------------------- */
 
+static uint64_t fingerprint_of(const struct sequences *sequences, uint32_t before, uint32_t part)
+{
+	const struct hash_seed *seed = &fingerprint_seed;
+	const uint32_t event = sequences->parts[part].event;
+	uint64_t fingerprint =
+		before == SLOT_NONE ? seed->words[0] : sequences->partials[before].fingerprint;
+	fingerprint = hash_word(seed, fingerprint, part_event(sequences, part)->identity);
+	return hash_word(seed, fingerprint, *event_store_revision(sequences->events, event));
+}
+
 static uint32_t partial_make(struct sequences *sequences, uint32_t before, uint32_t part,
 			     uint16_t stage)
 {
@@ -117,6 +135,7 @@ static uint32_t partial_make(struct sequences *sequences, uint32_t before, uint3
 	sequences->partials[at] = (struct partial){
 		.first_ns = before == SLOT_NONE ? sequences->parts[part].time_ns
 						: sequences->partials[before].first_ns,
+		.fingerprint = fingerprint_of(sequences, before, part),
 		.part = part,
 		.before = before,
 		.next = SLOT_NONE,
@@ -184,10 +203,22 @@ static void state_copy(struct sequences *sequences, uint32_t from, uint32_t *to)
 		}
 		if (copied->before != SLOT_NONE)
 			sequences->partials[copied->before].use_count++;
+		sequences->partials[copy].fingerprint = copied->fingerprint;
 		*link = copy;
 		link = &sequences->partials[copy].next;
 	}
 	*link = SLOT_NONE;
+}
+
+static bool state_equal(const struct sequences *sequences, uint32_t left, uint32_t right)
+{
+	const struct partial *partials = sequences->partials;
+	for (; left != SLOT_NONE && right != SLOT_NONE;
+	     left = partials[left].next, right = partials[right].next)
+		if (partials[left].stage != partials[right].stage ||
+		    partials[left].fingerprint != partials[right].fingerprint)
+			return false;
+	return left == right;
 }
 
 /* Grows the partial of the stage before by `part`, if it may; that partial is consumed either way.
@@ -315,7 +346,6 @@ uint32_t group_find(struct sequences *sequences, uint32_t rule, const struct joi
 		.last = SLOT_NONE,
 		.first_unfolded = SLOT_NONE,
 		.base = SLOT_NONE,
-		.current = SLOT_NONE,
 	};
 	return at;
 }
@@ -343,15 +373,80 @@ void group_wants_visit(struct sequences *sequences, uint32_t group, uint64_t at_
 	timer_wheel_set(sequences->visits, group, at_ns);
 }
 
-void group_rerun(struct sequences *sequences, uint32_t at)
+/* Steps a state over parts that have not changed. Returns how many. */
+static uint16_t step_over(struct sequences *sequences, uint32_t *state, uint32_t from, uint32_t to)
 {
-	struct group *group = &sequences->groups[at];
+	uint16_t distance = 0;
+	for (uint32_t part = from; part != to; part = sequences->parts[part].next, distance++)
+		partial_release(sequences, state_step(sequences, state, part));
+	return distance;
+}
+
+/* The state before a part, for the caller to clear, and its distance from the one it was made of.
+ * A state that is farther than it needs to be is taken along instead of copied. */
+static uint32_t state_before(struct sequences *sequences, uint32_t part, uint16_t *out_distance)
+{
+	struct part *parts = sequences->parts;
+	const struct group *group = &sequences->groups[parts[part].group];
+	uint32_t from = parts[part].previous;
+	while (from != SLOT_NONE && !parts[from].folded && !parts[from].stateful)
+		from = parts[from].previous;
+	uint32_t state;
+	if (from == SLOT_NONE || parts[from].folded) {
+		state_copy(sequences, group->base, &state);
+		*out_distance = step_over(sequences, &state, group->first_unfolded, part);
+		return state;
+	}
+	const uint16_t spacing = group_rule(sequences, group)->positive_count;
+	if (parts[from].next == part && parts[from].distance + 1 < spacing) {
+		state = parts[from].state;
+		*out_distance = parts[from].distance;
+		parts[from].state = SLOT_NONE;
+		parts[from].stateful = false;
+		return state;
+	}
+	state_copy(sequences, parts[from].state, &state);
+	*out_distance = step_over(sequences, &state, parts[from].next, part);
+	return state;
+}
+
+/* Keeps the state after a part, if it is the last or no other is near. *state is copied or taken.
+ */
+static void keep_state(struct sequences *sequences, uint32_t part, uint32_t *state,
+		       uint16_t *distance)
+{
+	struct part *kept = &sequences->parts[part];
+	const struct group *group = &sequences->groups[kept->group];
+	const uint16_t spacing = group_rule(sequences, group)->positive_count;
+	state_clear(sequences, &kept->state);
+	kept->distance = *distance;
+	kept->stateful = kept->next == SLOT_NONE || *distance + 1 >= spacing;
+	if (kept->next == SLOT_NONE) {
+		kept->state = *state;
+		*state = SLOT_NONE;
+	} else if (kept->stateful) {
+		state_copy(sequences, *state, &kept->state);
+		*distance = 0;
+	}
+}
+
+void group_rerun(struct sequences *sequences, uint32_t at, uint32_t from, uint32_t through)
+{
+	struct part *parts = sequences->parts;
+	uint16_t distance;
+	bool passed = false;
 	group_hold(sequences, at);
-	state_clear(sequences, &group->current);
-	state_copy(sequences, group->base, &group->current);
-	for (uint32_t part = group->first_unfolded; part != SLOT_NONE;
-	     part = sequences->parts[part].next)
-		match_update(sequences, part, 0, state_step(sequences, &group->current, part));
+	uint32_t state = state_before(sequences, from, &distance);
+	for (uint32_t part = from; part != SLOT_NONE; part = parts[part].next) {
+		match_update(sequences, part, 0, state_step(sequences, &state, part));
+		distance++;
+		passed |= part == through;
+		if (passed && parts[part].stateful &&
+		    state_equal(sequences, state, parts[part].state))
+			break;
+		keep_state(sequences, part, &state, &distance);
+	}
+	state_clear(sequences, &state);
 	group_release(sequences, at);
 }
 
@@ -370,17 +465,17 @@ void group_fold(struct sequences *sequences, uint32_t at, uint64_t before_ns, ui
 	if (group->first_unfolded == SLOT_NONE)
 		return;
 	group_hold(sequences, at);
-	const bool all = is_over(sequences, group->last, before_ns, through);
-	if (all) {
-		state_clear(sequences, &group->base);
-		state_copy(sequences, group->current, &group->base);
-	}
 	for (uint32_t part = group->first_unfolded;
 	     part != SLOT_NONE && is_over(sequences, part, before_ns, through);) {
-		const uint32_t next = sequences->parts[part].next;
-		if (!all) {
-			const uint32_t completed = state_step(sequences, &group->base, part);
-			partial_release(sequences, completed);
+		struct part *folded = &sequences->parts[part];
+		const uint32_t next = folded->next;
+		if (folded->stateful) {
+			state_clear(sequences, &group->base);
+			group->base = folded->state;
+			folded->state = SLOT_NONE;
+			folded->stateful = false;
+		} else {
+			partial_release(sequences, state_step(sequences, &group->base, part));
 		}
 		part_fold(sequences, part);
 		part = next;
@@ -437,7 +532,6 @@ void group_visit(struct sequences *sequences, uint32_t at)
 	group_hold(sequences, at);
 	group_fold(sequences, at, sequences->watermark_ns, SLOT_NONE);
 	const uint64_t expiry_ns = state_expire(sequences, &group->base, rule->span_ns);
-	state_expire(sequences, &group->current, rule->span_ns);
 	group_wants_visit(sequences, at, expiry_ns);
 	group_wants_visit(sequences, at,
 			  group_forget_missing(sequences, at, rule->keep_missing_ns));

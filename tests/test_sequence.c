@@ -406,6 +406,31 @@ static void completed_match_is_not_lost_in_a_full_store(void **state)
 	free_events(events, count);
 }
 
+static void sample_that_waits_for_one_term_stays_bounded(void **state)
+{
+	(void)state;
+	enum { PLENTY = 5000 };
+	struct test_rule rule;
+	struct said said = { "" };
+	struct test_event event;
+	const struct rule *const rules[1] = { read_rule("A B, by, sample", &rule) };
+	const struct sequence_settings settings = { .store_bytes = (size_t)16 << 20, .settle = 1 };
+	struct sequences *sequences =
+		sequences_open_rules(rules, 1, &settings, say, &said, &counters);
+	for (uint64_t i = 1; i <= PLENTY; i++) {
+		read_event("A1@2", i, &event);
+		add(sequences, &event);
+		free(event.event);
+	}
+	read_event("B1@1", PLENTY + 1, &event);
+	add(sequences, &event);
+	free(event.event);
+	sequences_finish(sequences);
+	assert_string_equal(said.text, "1 5001;");
+	assert_true(sequences_evicted_count(sequences, 0) > PLENTY - 4200);
+	sequences_close(sequences);
+}
+
 static void ignore_match(void *context, enum match_change change,
 			 const struct sequence_match *match)
 {
@@ -480,6 +505,7 @@ int main(void)
 		cmocka_unit_test(identity_of_a_match_is_equal_in_every_run),
 		cmocka_unit_test(full_store_forgets_the_oldest_and_counts_per_rule),
 		cmocka_unit_test(completed_match_is_not_lost_in_a_full_store),
+		cmocka_unit_test(sample_that_waits_for_one_term_stays_bounded),
 		cmocka_unit_test(tiny_store_survives_anything),
 	};
 	const int failed = cmocka_run_group_tests(tests, NULL, NULL);
