@@ -3,6 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+	FEW_FIELDS = 4
+}; /* so many are looked up; of more, all of the event's values are gone through */
+
 /* The steps that need this text in this field: entries[first .. first + count). */
 struct slot {
 	uint32_t folded_hash;
@@ -20,8 +24,10 @@ struct step_index {
 	step_id *everywhere; /* steps that need no text */
 	size_t everywhere_count;
 	uint64_t field_bits[FIELD_MAX / 64]; /* fields that any slot has */
-	struct filter *filters;		     /* per step */
-	uint16_t *gram_fields;		     /* fields whose grams some step needs */
+	uint16_t few_fields[FEW_FIELDS];     /* the same, when they are no more than these */
+	size_t field_count;
+	struct filter *filters; /* per step */
+	uint16_t *gram_fields;	/* fields whose grams some step needs */
 	size_t gram_field_count;
 };
 
@@ -101,6 +107,17 @@ static void count_entries(struct step_index *index)
 	}
 }
 
+static void list_fields(struct step_index *index)
+{
+	for (uint32_t field = 0; field < FIELD_MAX; field++) {
+		if (!(index->field_bits[field / 64] >> field % 64 & 1))
+			continue;
+		if (index->field_count < FEW_FIELDS)
+			index->few_fields[index->field_count] = (uint16_t)field;
+		index->field_count++;
+	}
+}
+
 static void place_entries(struct step_index *index)
 {
 	uint32_t next = 0;
@@ -172,6 +189,7 @@ const struct step_index *step_index_make(const struct indexed_step *steps, size_
 	if (!make_slots(index, key_count, arena) || !make_filters(index, arena))
 		return NULL;
 	count_entries(index);
+	list_fields(index);
 	place_entries(index);
 	fill_entries(index);
 	return index;
@@ -268,23 +286,58 @@ static void sort_steps(step_id *steps, size_t count)
 	}
 }
 
+/* Asks the steps that need the value's text. */
+static size_t ask_for_value(const struct step_index *index, struct step_scratch *scratch,
+			    const struct event *event, const struct event_value *value,
+			    step_id *out_steps)
+{
+	if (value->type != VALUE_TEXT)
+		return 0;
+	const struct event_text *text = event_at(event, value);
+	const struct slot *slot = find_slot(index, value->field, text->folded_hash);
+	if (slot->field == FIELD_NONE)
+		return 0;
+	return ask(index, scratch, event, index->entries + slot->first, slot->count, out_steps);
+}
+
+/* A few rules look at a few fields; the rest of the event need not even be read. */
+static size_t ask_few_fields(const struct step_index *index, struct step_scratch *scratch,
+			     const struct event *event, step_id *out_steps)
+{
+	size_t satisfied = 0;
+	for (size_t i = 0; i < index->field_count; i++) {
+		size_t count;
+		const struct event_value *values = event_find(event, index->few_fields[i], &count);
+		for (size_t j = 0; j < count; j++)
+			satisfied += ask_for_value(index, scratch, event, &values[j],
+						   out_steps + satisfied);
+	}
+	return satisfied;
+}
+
+static size_t ask_all_values(const struct step_index *index, struct step_scratch *scratch,
+			     const struct event *event, step_id *out_steps)
+{
+	size_t satisfied = 0;
+	for (uint32_t i = 0; i < event->value_count; i++) {
+		const struct event_value *value = &event->values[i];
+		if (index->field_bits[value->field / 64] >> value->field % 64 & 1)
+			satisfied +=
+				ask_for_value(index, scratch, event, value, out_steps + satisfied);
+	}
+	return satisfied;
+}
+
 size_t step_index_match(const struct step_index *index, struct step_scratch *scratch,
 			const struct event *event, step_id *out_steps)
 {
 	begin_event(index, scratch);
 	size_t count =
 		ask(index, scratch, event, index->everywhere, index->everywhere_count, out_steps);
-	for (uint32_t i = 0; i < event->value_count; i++) {
-		const struct event_value *value = &event->values[i];
-		if (!(index->field_bits[value->field / 64] >> value->field % 64 & 1) ||
-		    value->type != VALUE_TEXT)
-			continue;
-		const struct event_text *text = event_at(event, value);
-		const struct slot *slot = find_slot(index, value->field, text->folded_hash);
-		if (slot->field != FIELD_NONE)
-			count += ask(index, scratch, event, index->entries + slot->first,
-				     slot->count, out_steps + count);
-	}
+	if (index->field_count <= FEW_FIELDS)
+		count += ask_few_fields(index, scratch, event, out_steps + count);
+	else
+		count += ask_all_values(index, scratch, event, out_steps + count);
 	sort_steps(out_steps, count);
 	return count;
 }
