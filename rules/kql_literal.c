@@ -23,9 +23,8 @@ void *kql_refuse(struct kql_text *text, struct place place, const char *format, 
 	va_start(arguments, format);
 	vsnprintf(words, sizeof(words), format, arguments);
 	va_end(arguments);
-	const uint32_t line_offset = text->source ? text->source->line_offset : 0;
 	complain(complaints_next(text->complaints), text->source ? text->source->file : NULL,
-		 place.line + line_offset, place.column, "%s", words);
+		 place.line, place.column, "%s", words);
 	return NULL;
 }
 
@@ -304,7 +303,7 @@ bool kql_text_open(struct kql_text *out_text, const char *bytes, size_t size_byt
 	struct kql_text text = {
 		.at = bytes,
 		.end = bytes + size_bytes,
-		.line = 1,
+		.line = 1 + (source ? source->line_offset : 0),
 		.line_start = bytes,
 		.source = source,
 		.arena = arena,

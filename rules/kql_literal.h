@@ -12,7 +12,7 @@
 struct kql_text {
 	const char *at;
 	const char *end;
-	uint32_t line;
+	uint32_t line; /* of the file */
 	const char *line_start;
 	struct glob reading; /* room for a literal as long as the whole query */
 	const struct query_source *source;

@@ -9,7 +9,6 @@
 struct lint {
 	struct rule_draft *draft;
 	struct arena *arena;
-	uint32_t line_offset;
 };
 
 static bool is_text(const struct expression *expression)
@@ -27,7 +26,7 @@ static void lint_wildcard(const struct lint *lint, const struct expression *cons
 	const char *star = memchr(text.bytes, '*', text.size_bytes);
 	const char *wildcard = star ? star : memchr(text.bytes, '?', text.size_bytes);
 	if (wildcard)
-		rule_draft_lint(lint->draft, lint->arena, constant->place.line + lint->line_offset,
+		rule_draft_lint(lint->draft, lint->arena, constant->place.line,
 				constant->place.column,
 				"`%c` in \"%.80s\" is taken literally by `%s`; `%s` has wildcards",
 				*wildcard, text.bytes, operator, instead);
@@ -88,11 +87,11 @@ static void lint_networks(const struct lint *lint, const struct expression *call
 			outer = i;
 			continue;
 		}
-		rule_draft_lint(
-			lint->draft, lint->arena, narrow->constant->place.line + lint->line_offset,
-			narrow->constant->place.column,
-			"network %.48s lies inside %.48s of the same cidrMatch",
-			narrow->constant->constant.text.bytes, wide->constant->constant.text.bytes);
+		rule_draft_lint(lint->draft, lint->arena, narrow->constant->place.line,
+				narrow->constant->place.column,
+				"network %.48s lies inside %.48s of the same cidrMatch",
+				narrow->constant->constant.text.bytes,
+				wide->constant->constant.text.bytes);
 	}
 	free(networks);
 }
@@ -119,10 +118,9 @@ static void lint_expression(const struct lint *lint, const struct expression *ex
 		lint_expression(lint, expression->operands[i]);
 }
 
-void lint_query(struct rule_draft *draft, struct arena *arena, uint32_t line_offset,
-		const struct query_ast *query)
+void lint_query(struct rule_draft *draft, struct arena *arena, const struct query_ast *query)
 {
-	const struct lint lint = { draft, arena, line_offset };
+	const struct lint lint = { draft, arena };
 	for (size_t i = 0; i < query->term_count; i++)
 		if (i == 0 || query->terms[i].condition != query->terms[i - 1].condition)
 			lint_expression(&lint, query->terms[i].condition);
@@ -130,15 +128,15 @@ void lint_query(struct rule_draft *draft, struct arena *arena, uint32_t line_off
 		lint_expression(&lint, query->until->condition);
 }
 
-void lint_program(struct rule_draft *draft, struct arena *arena, uint32_t line_offset,
-		  const struct query_term *term, const struct program *program)
+void lint_program(struct rule_draft *draft, struct arena *arena, const struct query_term *term,
+		  const struct program *program)
 {
 	const enum program_constant constant = program_constant(program);
 	const bool any = term->condition->kind == EXPRESSION_CONSTANT;
 	if (constant == PROGRAM_ALWAYS_FALSE)
-		rule_draft_lint(draft, arena, term->place.line + line_offset, term->place.column,
+		rule_draft_lint(draft, arena, term->place.line, term->place.column,
 				"the condition is false for every event");
 	else if (constant == PROGRAM_ALWAYS_TRUE && !any) /* `any where true` is meant */
-		rule_draft_lint(draft, arena, term->place.line + line_offset, term->place.column,
+		rule_draft_lint(draft, arena, term->place.line, term->place.column,
 				"the condition is true for every event");
 }

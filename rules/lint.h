@@ -7,9 +7,8 @@
 
 /* A `*` or `?` in ==, != or in, which Elasticsearch takes literally; a network inside another one
  * of the same cidrMatch. Lints stand at `line_offset` + the place in the query. */
-void lint_query(struct rule_draft *draft, struct arena *arena, uint32_t line_offset,
-		const struct query_ast *query);
+void lint_query(struct rule_draft *draft, struct arena *arena, const struct query_ast *query);
 
 /* A condition that is the same for every event. */
-void lint_program(struct rule_draft *draft, struct arena *arena, uint32_t line_offset,
-		  const struct query_term *term, const struct program *program);
+void lint_program(struct rule_draft *draft, struct arena *arena, const struct query_term *term,
+		  const struct program *program);

@@ -321,8 +321,7 @@ static bool compile_read_draft(struct compilation *compilation, struct rule_draf
 	struct filtering filtering = {
 		.trees = compilation->trees,
 		.filter = (struct expression *)(uintptr_t)rule_filters_read(
-			&reader, draft->filters, compilation->builder->fields, source->line_offset,
-			compilation->trees),
+			&reader, draft->filters, compilation->builder->fields, compilation->trees),
 	};
 	const struct query_ast *query = parse_query(compilation, text);
 	if (!query || reader.failed)
@@ -333,11 +332,11 @@ static bool compile_read_draft(struct compilation *compilation, struct rule_draf
 	if (!compile_query(compilation))
 		return false;
 	if (strcmp(draft->rule.language, "eql") == 0)
-		lint_query(draft, compilation->builder->arena, source->line_offset, query);
+		lint_query(draft, compilation->builder->arena, query);
 	for (size_t i = 0; i < query->term_count; i++)
 		if (i == 0 || compilation->programs[i] != compilation->programs[i - 1])
-			lint_program(draft, compilation->builder->arena, source->line_offset,
-				     &query->terms[i], compilation->programs[i]);
+			lint_program(draft, compilation->builder->arena, &query->terms[i],
+				     compilation->programs[i]);
 	return true;
 }
 

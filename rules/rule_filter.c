@@ -12,16 +12,14 @@ enum { FILTER_DEPTH_MAX = 32, VALUE_TEXT_MAX = 64 };
 struct filter_context {
 	struct toml_reader *reader;
 	struct field_queries queries;
-	uint32_t line_offset;
 	unsigned depth;
 };
 
 typedef struct expression *query_fn(struct filter_context *context, const struct toml_node *body);
 
-/* Wraps around for a filter above the query; whoever adds the offset again gets the file's line. */
-static struct place place_of(const struct filter_context *context, const struct toml_node *node)
+static struct place place_of(const struct toml_node *node)
 {
-	return (struct place){ .line = node->line - context->line_offset, .column = node->column };
+	return (struct place){ .line = node->line, .column = node->column };
 }
 
 static void *refuse(struct filter_context *context, const struct toml_node *node, const char *words)
@@ -145,9 +143,9 @@ static struct expression *is_value(struct filter_context *context, const struct 
 	}
 	const struct text name = { entry->key, strlen(entry->key) };
 	context->queries.refusal[0] = '\0';
-	return checked(context, value,
-		       field_query_is(&context->queries, name, &glob, insensitive,
-				      place_of(context, value)));
+	return checked(
+		context, value,
+		field_query_is(&context->queries, name, &glob, insensitive, place_of(value)));
 }
 
 static struct expression *one_value(struct filter_context *context, const struct toml_node *body,
@@ -202,14 +200,14 @@ static struct expression *query_exists(struct filter_context *context, const str
 		return NULL;
 	const struct text name = { field->text, field->count };
 	return checked(context, field,
-		       field_query_exists(&context->queries, name, place_of(context, field)));
+		       field_query_exists(&context->queries, name, place_of(field)));
 }
 
 static struct expression *query_match_all(struct filter_context *context,
 					  const struct toml_node *body)
 {
 	return checked(context, body,
-		       expression_boolean(context->queries.arena, true, place_of(context, body)));
+		       expression_boolean(context->queries.arena, true, place_of(body)));
 }
 
 static struct expression *query_range(struct filter_context *context, const struct toml_node *body)
@@ -243,7 +241,7 @@ static struct expression *query_range(struct filter_context *context, const stru
 		context->queries.refusal[0] = '\0';
 		operands[count++] =
 			kept.bytes ? field_query_range(&context->queries, name, bounds[i].operation,
-						       kept, place_of(context, value))
+						       kept, place_of(value))
 				   : NULL;
 		if (!checked(context, value, operands[count - 1]))
 			return NULL;
@@ -354,12 +352,10 @@ static struct expression *read_filter(struct filter_context *context,
 
 const struct expression *rule_filters_read(struct toml_reader *reader,
 					   const struct toml_node *filters,
-					   const struct fields *fields, uint32_t line_offset,
-					   struct arena *arena)
+					   const struct fields *fields, struct arena *arena)
 {
 	struct filter_context context = {
 		.reader = reader,
-		.line_offset = line_offset,
 		.queries = { .fields = fields, .arena = arena },
 	};
 	if (!filters || filters->count == 0)

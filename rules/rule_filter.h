@@ -12,9 +12,7 @@
 #include "rules/toml_reader.h"
 
 /* One condition for the array `filters`, in `arena`; NULL when there is none or after a complaint
- * (reader->failed tells). Places in it are relative to the line after `line_offset`, as those of
- * the rule's query are. */
+ * (reader->failed tells). */
 const struct expression *rule_filters_read(struct toml_reader *reader,
 					   const struct toml_node *filters,
-					   const struct fields *fields, uint32_t line_offset,
-					   struct arena *arena);
+					   const struct fields *fields, struct arena *arena);

@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct toml_reader reader = { .file = "fuzz.toml",
 					      .arena = arena,
 					      .complaints = &complaints };
-		rule_filters_read(&reader, draft.filters, fields, 1, arena);
+		rule_filters_read(&reader, draft.filters, fields, arena);
 		uint32_t line;
 		uint32_t column;
 		for (size_t i = 0; draft.query && i <= draft.query->count; i += 7)

@@ -313,7 +313,7 @@ static void print_filters(const char *filters, char *out, size_t size_bytes)
 	assert_non_null(root);
 	complaints.count = 0;
 	const struct expression *tree =
-		rule_filters_read(&reader, toml_get(root, "filters"), fields, 0, arena);
+		rule_filters_read(&reader, toml_get(root, "filters"), fields, arena);
 	if (tree)
 		tree_print(tree, out, size_bytes);
 	else
