@@ -11,9 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/base/hard.h"
 #include "collector/packet/capture_file.h"
 
-enum { FILES_MAX = UINT16_MAX + 1, THREADS_MAX = 4 /* that inflate at once */ };
+enum {
+	FILES_MAX = UINT16_MAX + 1,
+	THREADS_MAX = 4, /* that inflate at once */
+	THREAD_WORTH_BYTES =
+		HARD(64 << 10, 1 << 10), /* a smaller file is inflated before one runs */
+};
 
 struct entry {
 	const char *path; /* in names */
@@ -117,7 +123,8 @@ static bool open_file(struct capture *capture, uint16_t number)
 {
 	struct entry *entry = &capture->entries[number];
 	struct complaint complaint;
-	entry->threaded = capture->thread_count < THREADS_MAX;
+	entry->threaded =
+		capture->thread_count < THREADS_MAX && entry->size_bytes >= THREAD_WORTH_BYTES;
 	entry->file = capture_file_open(entry->path, number,
 					entry->threaded ? CAPTURE_READ_THREADED : CAPTURE_READ,
 					&complaint);

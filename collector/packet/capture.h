@@ -2,9 +2,9 @@
  * Kuznetzov's records) and pcapng (all its packet blocks, any number of sections and interfaces),
  * plain, gzip or zstd, several at once merged by time.
  *
- * Plain files are mapped, not copied; compressed ones and pipes are inflated on a thread of their
- * own. A file is opened for good only when its first packet's turn has come, so thousands may
- * follow each other. One owner thread.
+ * Plain files are mapped, not copied; compressed ones, unless small, and pipes are inflated on a
+ * thread of their own. A file is opened for good only when its first packet's turn has come, so
+ * thousands may follow each other. One owner thread.
  *
  * A fault in a file ends that file, not the capture: packets up to the fault are handed over, and
  * capture_faults tells. A packet is at most 256 KiB, as in libpcap; a longer one is a fault.
