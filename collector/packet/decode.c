@@ -121,7 +121,7 @@ static void decode_layers(struct decode *decode)
 
 void decode_packet_by_table(const struct packet *packet, struct decoded *out)
 {
-	__builtin_memset(out, 0, offsetof(struct decoded, tunnel_source));
+	decode_clear(out);
 	struct decode decode;
 	decode.bytes = cursor_over(packet->bytes, packet->captured_bytes);
 	decode.packet = packet;

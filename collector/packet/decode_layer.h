@@ -52,6 +52,32 @@ static inline void decode_end(struct decode *decode, enum decode_verdict verdict
 	decode->out->verdict = (uint8_t)verdict;
 }
 
+/* Everything up to the addresses of the tunnel. Field by field: gcc 12 turns a memset of this size
+ * into `rep stos`, which costs 4 ns a packet more. */
+static inline void decode_clear(struct decoded *out)
+{
+	out->ends = (struct endpoints){ .ip_protocol = 0 };
+	out->verdict = 0;
+	out->flags = 0;
+	out->ttl = 0;
+	out->tcp_flags = 0;
+	out->layer_count = 0;
+	out->vlan_count = 0;
+	out->vlan_ids[0] = 0;
+	out->vlan_ids[1] = 0;
+	out->ip_id = 0;
+	out->unused = 0;
+	out->tcp_sequence = 0;
+	out->tcp_acknowledgement = 0;
+	out->tunnel_id = 0;
+	out->network_id = 0;
+	out->ip_bytes = 0;
+	out->payload_bytes = 0;
+	out->payload = NULL;
+}
+
+_Static_assert(FLOW_VLANS_MAX == 2, "decode_clear knows");
+
 /* Is there a row for it? */
 bool decode_knows(enum decode_space space, uint32_t selector);
 

@@ -124,7 +124,7 @@ static inline bool decode_usual(const struct packet *packet, struct decoded *out
 	if (!ethernet || packet->link_type != LINKTYPE_ETHERNET || packet->vlan_id != 0 ||
 	    packet->wire_bytes < packet->captured_bytes)
 		return false;
-	__builtin_memset(out, 0, offsetof(struct decoded, tunnel_source));
+	decode_clear(out);
 	uint16_t type = be16_at(ethernet, 12);
 	out->layer_count = 3;
 	if (type == ETHERTYPE_VLAN) {
