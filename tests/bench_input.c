@@ -10,6 +10,7 @@
 
 #include "collector/input/json.h"
 #include "collector/input/normaliser.h"
+#include "correlator/correlator.h"
 #include "tests/support_shared.h"
 
 enum { BYTES_MAX = 64 * 1024 * 1024, LINES_MAX = 1 << 18, ROUNDS = 5 };
@@ -149,36 +150,15 @@ static double run_normaliser(const struct fields *fields)
 	return seconds;
 }
 
-/* What the seed rule reads, and what flows are attributed and explained with. */
+/* What the seed rule reads, and what flows are attributed and alerts explained with. */
 static void want_seed_rule(struct fields *fields)
 {
-	static const uint16_t wanted[] = {
-		FIELD_event_category,
-		FIELD_event_type,
-		FIELD_process_name,
-		FIELD_process_entity_id,
-		FIELD_process_pid,
-		FIELD_process_executable,
-		FIELD_process_start,
-		FIELD_process_parent_pid,
-		FIELD_process_parent_entity_id,
-		FIELD_process_command_line,
-		FIELD_host_id,
-		FIELD_host_name,
-		FIELD_source_ip,
-		FIELD_source_port,
-		FIELD_destination_ip,
-		FIELD_destination_port,
-		FIELD_network_transport,
-		FIELD_network_direction,
-		FIELD_dns_question_name,
-		FIELD_dns_resolved_ip,
-		FIELD_user_name,
-		FIELD_event_code,
-		FIELD_timestamp,
-	};
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-		fields_want(fields, wanted[i]);
+	fields_want(fields, FIELD_event_category);
+	fields_want(fields, FIELD_event_type);
+	fields_want(fields, FIELD_process_name);
+	fields_want(fields, FIELD_process_entity_id);
+	fields_want(fields, FIELD_destination_ip);
+	correlator_want_fields(fields);
 }
 
 static void run(const char *data)

@@ -140,6 +140,22 @@ static uint64_t hash_text(uint64_t state, const char *text, size_t size_bytes, u
 	return hash_word(&identity_seed, state, word | fold);
 }
 
+/* The same for a whole document: four lanes at once, because each step waits for the one before
+ * (bench_input, 1.9 kB events without a record number: 489,000 a second with one lane). */
+static uint64_t hash_document(const char *text, size_t size_bytes)
+{
+	enum { LANES = 4, STEP_BYTES = LANES * 8 };
+	uint64_t lanes[LANES] = { 1, 2, 3, 4 };
+	uint64_t words[LANES];
+	for (; size_bytes >= STEP_BYTES; text += STEP_BYTES, size_bytes -= STEP_BYTES) {
+		memcpy(words, text, sizeof(words));
+		for (int i = 0; i < LANES; i++)
+			lanes[i] = hash_word(&identity_seed, lanes[i], words[i]);
+	}
+	const uint64_t state = hash_text(0, (const char *)lanes, sizeof(lanes), 0);
+	return hash_text(state, text, size_bytes, 0);
+}
+
 /* ASCII case does not count: 0x20 in every byte folds letters. An absent value is an empty one. */
 static uint64_t hash_folded(uint64_t state, const struct raw_value *value)
 {
@@ -293,7 +309,7 @@ static uint64_t identity_of(const struct mapping *mapping, const char *text, siz
 	if (id)
 		return hash_folded(hash_folded(0, host_of(raw)), id);
 	if (!record)
-		return hash_text(0, text, size_bytes, 0);
+		return hash_document(text, size_bytes);
 	/* to the millisecond: forwarders cut the digits behind it differently */
 	uint64_t identity = hash_folded(mapping->record_ns / NS_PER_MS, host_of(raw));
 	identity = hash_folded(identity, record);

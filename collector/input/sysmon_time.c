@@ -16,10 +16,12 @@
 
 #define SECONDS_NS(seconds) (INT64_C(1000000000) * (seconds))
 
-static const int64_t zone_step_ns = SECONDS_NS(15 * 60);      /* zones are quarter hours */
-static const int64_t zone_max_ns = SECONDS_NS(26 * 3600);     /* 14 h east, and a 12-hour clock */
-static const int64_t clock_error_max_ns = SECONDS_NS(5 * 60); /* beyond it UtcTime is wrong */
-static const int64_t written_before_max_ns = SECONDS_NS(2);   /* records cut to whole seconds */
+static const int64_t zone_step_ns = SECONDS_NS(INT64_C(15) * 60); /* zones are quarter hours */
+static const int64_t zone_max_ns =
+	SECONDS_NS(INT64_C(26) * 3600); /* 14 h east, and a 12-hour clock */
+static const int64_t clock_error_max_ns =
+	SECONDS_NS(INT64_C(5) * 60);			    /* beyond it UtcTime is wrong */
+static const int64_t written_before_max_ns = SECONDS_NS(2); /* records cut to whole seconds */
 static const int64_t written_after_max_ns = SECONDS_NS(60);
 
 /* The whole quarter hours in `difference`, nearest. */
