@@ -231,6 +231,47 @@ static const struct {
 	{ FACT_command_line, FIELD_process_command_line },
 };
 
+void facts_want_fields(struct fields *fields)
+{
+	static const uint16_t shown[] = {
+		FIELD_event_category,
+		FIELD_event_type,
+		FIELD_event_action,
+		FIELD_event_code,
+		FIELD_event_provider,
+		FIELD_event_outcome,
+		FIELD_event_created,
+		FIELD_data_stream_dataset,
+		FIELD_host_name,
+		FIELD_host_os_type,
+		FIELD_user_target_name,
+		FIELD_user_effective_name,
+		FIELD_source_user_name,
+		FIELD_process_entity_id,
+		FIELD_process_working_directory,
+		FIELD_process_pe_original_file_name,
+		FIELD_process_code_signature_subject_name,
+		FIELD_process_code_signature_trusted,
+		FIELD_process_Ext_token_integrity_level_name,
+		FIELD_process_parent_entity_id,
+		FIELD_network_protocol,
+		FIELD_dns_question_name,
+		FIELD_dns_resolved_ip,
+		FIELD_file_path,
+		FIELD_file_hash_sha256,
+		FIELD_registry_path,
+		FIELD_registry_data_strings,
+		FIELD_winlog_record_id,
+		FIELD_winlog_logon_type,
+		FIELD_winlog_event_data_IntegrityLevel,
+		FIELD_procspan_evidence_sources,
+	};
+	for (size_t i = 0; i < sizeof(from_fields) / sizeof(from_fields[0]); i++)
+		fields_want(fields, from_fields[i].field);
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+		fields_want(fields, shown[i]);
+}
+
 /* procspan.evidence.sources, all of them. */
 static void set_evidence(struct facts *facts)
 {

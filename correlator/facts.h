@@ -27,3 +27,6 @@ struct facts {
 /* Everything but free text (command lines, the rule's prose) is cut at FACT_SHORT_MAX bytes. */
 void facts_gather(const struct alert *alert, const struct fields *fields, const char *sensor,
 		  struct facts *out_facts);
+
+/* Every field that facts_gather looks at, and those that an analyst asks for next. */
+void facts_want_fields(struct fields *fields);

@@ -291,6 +291,11 @@ static bool start_thread(struct output *output)
 	return output->has_thread;
 }
 
+void output_want_fields(struct fields *fields)
+{
+	facts_want_fields(fields);
+}
+
 bool output_open(const struct output_settings *settings, const struct fields *fields,
 		 struct complaint *complaint, struct output **out_output)
 {

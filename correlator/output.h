@@ -32,6 +32,10 @@ struct output_settings {
 	bool spool_unsynced;	  /* leave it to the kernel when spooled alerts reach the disk */
 };
 
+/* `fields` gets to know what alerts show besides what rules read: who, where, what file, what key
+ * (call before threads start). */
+void output_want_fields(struct fields *fields);
+
 /* Parses the URLs, opens every destination, starts the thread. False and a complaint. `fields` must
  * outlive it. */
 bool output_open(const struct output_settings *settings, const struct fields *fields,

@@ -346,6 +346,7 @@ int replay_run(const struct replay_arguments *arguments)
 	int code = replay->fields ? EXIT_DONE : EXIT_PERMISSION;
 	if (code == EXIT_DONE) {
 		correlator_want_fields(replay->fields);
+		output_want_fields(replay->fields);
 		code = open_rules(replay);
 	}
 	if (code == EXIT_DONE)

@@ -25,7 +25,9 @@ struct query_options {
 
 enum rule_severity { SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH, SEVERITY_CRITICAL };
 
-enum { RULE_KEYS_MAX = 16, RULE_STAGES_MAX = 256, RULE_NO_STEP = UINT32_MAX };
+enum { RULE_KEYS_MAX = 16, RULE_STAGES_MAX = 256 };
+
+#define RULE_NO_STEP UINT32_MAX
 
 /* A step is one `[category where condition]`, compiled. Steps are numbered across the whole
  * ruleset; equal ones share a number, so that each is evaluated once per event. */
