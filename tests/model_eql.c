@@ -64,7 +64,9 @@ static size_t field_index(const struct model_event *event, const char *name)
 
 static char lower(char byte)
 {
-	return byte >= 'A' && byte <= 'Z' ? (char)(byte + 32) : byte;
+	if (byte >= 'A' && byte <= 'Z')
+		byte = (char)(byte + 32);
+	return byte;
 }
 
 static bool same_text(const char *left, const char *right, bool insensitive)
@@ -246,7 +248,7 @@ static bool in_network(const struct ip_address *address, const char *network)
 	if (!ip_address_parse(text, strlen(text), &base) ||
 	    ip_address_is_v4(&base) != ip_address_is_v4(address))
 		return false;
-	const int bits = atoi(slash + 1) + (ip_address_is_v4(&base) ? 96 : 0);
+	const int bits = (int)strtol(slash + 1, NULL, 10) + (ip_address_is_v4(&base) ? 96 : 0);
 	for (int bit = 0; bit < bits; bit++)
 		if (((base.bytes[bit / 8] ^ address->bytes[bit / 8]) >> (7 - bit % 8) & 1) != 0)
 			return false;
@@ -386,9 +388,9 @@ static int order(struct model_value left, struct model_value right)
 	if (is_number(left))
 		difference = number_of(left) - number_of(right);
 	else if (left.type == MODEL_TEXT)
-		difference = strcmp(left.text, right.text);
+		difference = (double)strcmp(left.text, right.text);
 	else if (left.type == MODEL_ADDRESS)
-		difference = memcmp(&left.address, &right.address, 16);
+		difference = (double)memcmp(&left.address, &right.address, 16);
 	else if (left.type == MODEL_TIME)
 		difference = (double)(left.integer - right.integer);
 	else if (left.type == MODEL_BOOLEAN)

@@ -197,7 +197,7 @@ struct documents *documents_open(const char *path)
 	documents->category_field = strdup(text_of(documents->file, "event_category_field"));
 	set_types(documents->fields, json_object_get(documents->file, "types"));
 	json_t *list = json_object_get(documents->file, "events");
-	documents->events = calloc(json_array_size(list) + 1, sizeof(*documents->events));
+	documents->events = calloc(json_array_size(list) + 1, sizeof(struct event *));
 	documents->ids = calloc(json_array_size(list) + 1, sizeof(*documents->ids));
 	struct counters counters = { 0 };
 	struct event_builder *builder = event_builder_open(documents->fields, &counters);

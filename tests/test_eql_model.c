@@ -30,9 +30,7 @@ enum {
 
 POOL(text_values, "cmd.exe", "CMD.EXE", "Cmd.exe", "cmd*exe", "cmd", "", "c", "abcabc", "ABCabc",
      "a", "b", "1", "12", "0x1f", "-3.5", "x y", "C:\\Windows\\cmd.exe", "caf\xc3\xa9",
-     "\xe2\x82\xac"
-     "5",
-     "aab", "aabaab", "abab", "exe.cmd");
+     "\xe2\x82\xac\x35", "aab", "aabaab", "abab", "exe.cmd");
 POOL(text_literals, "\"cmd.exe\"", "\"CMD.exe\"", "\"cmd\"", "\"\"", "\"c\"", "\"abc\"", "\"a\"",
      "\"b\"", "\"1\"", "\".exe\"", "\"\"\"C:\\Windows\\cmd.exe\"\"\"", "\"caf\\u00e9\"",
      "\"\xe2\x82\xac\"", "\"aab\"", "\"ab\"", "\"exe\"");

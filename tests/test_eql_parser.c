@@ -39,7 +39,8 @@ static const struct query_ast *parse(struct fixture *fixture, const char *query)
 	/* Exact size, so that ASan sees one byte too far. */
 	const size_t size = strlen(query);
 	char *exact = malloc(size + (size == 0));
-	memcpy(exact, query, size);
+	for (size_t i = 0; i < size; i++)
+		exact[i] = query[i];
 	fixture->complaints.count = 0;
 	fixture->complaints.omitted_count = 0;
 	const struct query_ast *ast = eql_parse(exact, size, &(struct query_source){ "rule", 0 },
