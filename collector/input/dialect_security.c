@@ -1,7 +1,9 @@
 /* The Windows Security log to ECS. Source: Microsoft's published audit event schemas; mapping as in
  * Elastic's system.security integration, see docs/events.md for where it deviates.
  */
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "collector/input/mapping.h"
 
@@ -283,30 +285,29 @@ static void map_logon(struct mapping *mapping)
 		map_constant(mapping, FIELD_winlog_logon_type, names[type]);
 }
 
-/* "Audit Success" or the bits of the keyword mask that say it. */
+/* The keyword mask: hexadecimal, or decimal and then often negative. 0 = it is words. */
+static uint64_t keyword_mask(const struct raw_value *keywords)
+{
+	char text[24];
+	if (keywords->size_bytes >= sizeof(text))
+		return 0;
+	memcpy(text, keywords->text, keywords->size_bytes);
+	text[keywords->size_bytes] = '\0';
+	return strtoull(text, NULL, 0); /* "-1" is all bits, as it should be */
+}
+
+/* "Audit Success", or the bit of the mask that says it. */
 static void map_outcome(struct mapping *mapping)
 {
 	static const uint64_t failure_bit = 0x0010000000000000;
 	static const uint64_t success_bit = 0x0020000000000000;
 	const struct raw_value *keywords = raw_get(mapping->raw, RAW_keywords);
-	int64_t mask = 0;
 	if (raw_get(mapping->raw, RAW_ecs_outcome) || !keywords)
 		return;
-	raw_integer(keywords, &mask);
-	if (keywords->size_bytes == 18 && keywords->kind == RAW_TEXT) {
-		/* 0x8020000000000000 is beyond a signed number: the low 60 bits decide */
-		const struct raw_value low = { .text = "0x0", .size_bytes = 3 };
-		struct raw_value digits = *keywords;
-		char text[18];
-		memcpy(text, keywords->text, sizeof(text));
-		text[2] = '0';
-		digits.text = text;
-		if (!raw_integer(&digits, &mask))
-			raw_integer(&low, &mask);
-	}
-	if (raw_equals(keywords, "Audit Success") || ((uint64_t)mask & success_bit))
+	const uint64_t mask = keyword_mask(keywords);
+	if (raw_equals(keywords, "Audit Success") || (mask & success_bit))
 		map_constant(mapping, FIELD_event_outcome, "success");
-	else if (raw_equals(keywords, "Audit Failure") || ((uint64_t)mask & failure_bit))
+	else if (raw_equals(keywords, "Audit Failure") || (mask & failure_bit))
 		map_constant(mapping, FIELD_event_outcome, "failure");
 }
 
