@@ -244,7 +244,9 @@ static bool open_rules(struct correlator *correlator)
 		return true;
 	const struct sequence_settings settings = {
 		.horizon_ns = correlator->settings.horizon_ns,
+		.store_bytes = correlator->settings.store_bytes,
 		.settle = correlator->settings.settle,
+		.seed = correlator->settings.seed,
 	};
 	correlator->sequences = sequences_open(correlator->ruleset, &settings, found, correlator,
 					       correlator->counters);
