@@ -2,8 +2,8 @@
  * alert.
  *
  * Per rule and join key it keeps the few events that satisfied some step, ordered by (time,
- * tiebreaker, identity). A late event is put where it belongs and the state machine (docs/eql.md;
- * SEMANTICS of Elasticsearch's EQL) runs again from there; each distinct match is handed over once.
+ * tiebreaker, identity). A late event is put where it belongs and the state machine
+ * (sequence_state.c) runs again from there; each distinct match is handed over once.
  * So the matches are a function of the set of events.
  *
  * Owned by the correlator thread. Memory is fixed at open; a full store forgets its oldest events

@@ -33,6 +33,8 @@
 #include "correlator/sequence_plan.h"
 #include "correlator/slots.h"
 
+enum { PARTIALS_SPARE = 64 }; /* free before an event is added: a step takes few */
+
 struct part {
 	uint64_t time_ns;
 	uint64_t terms; /* which terms of the rule it satisfies */
@@ -124,7 +126,8 @@ static inline const struct event *part_event(const struct sequences *sequences, 
 	return event_store_event(sequences->events, sequences->parts[part].event);
 }
 
-/* --- sequence_state.c: parts, partials and groups ------------------------------------------------
+/* --- sequence_state.c: parts, partials and the machine
+ * ------------------------------------------------
  */
 
 /* Order of events: (time, tiebreaker with none last, identity). */
@@ -149,6 +152,11 @@ bool partial_holds(const struct sequences *sequences, uint32_t partial, uint32_t
  * the partial that became complete, for the caller to release, or SLOT_NONE. */
 uint32_t state_step(struct sequences *sequences, uint32_t *state, uint32_t part);
 void state_clear(struct sequences *sequences, uint32_t *state);
+void state_copy(struct sequences *sequences, uint32_t from, uint32_t *to);
+bool state_equal(const struct sequences *sequences, uint32_t left, uint32_t right);
+
+/* --- sequence_group.c ----------------------------------------------------------------------------
+ */
 
 /* The group of this rule and key, made when it is not there. SLOT_NONE: no room. */
 uint32_t group_find(struct sequences *sequences, uint32_t rule, const struct join_key *key,
