@@ -91,12 +91,16 @@ void process_table_close(struct process_table *table)
 	free(table);
 }
 
+/* Sources differ in the case of their GUIDs. */
 static uint64_t hash_of_entity(const struct process_table *table, uint32_t group,
 			       const char *entity_id, size_t size_bytes)
 {
-	const uint64_t folded = hash_folded_text(entity_id, size_bytes);
-	return hash_word(&table->seed, hash_word(&table->seed, table->seed.words[0], folded),
-			 (uint64_t)group << 16 ^ size_bytes);
+	char folded[ENTITY_ID_MAX + 1];
+	for (size_t i = 0; i < size_bytes; i++)
+		folded[i] = (char)(entity_id[i] >= 'A' && entity_id[i] <= 'Z' ? entity_id[i] | 0x20
+									      : entity_id[i]);
+	const uint64_t text = hash_bytes(&table->seed, folded, size_bytes);
+	return hash_word(&table->seed, text, group);
 }
 
 static uint64_t hash_of_pid(const struct process_table *table, uint32_t group, int64_t pid)

@@ -283,7 +283,7 @@ void pair_run(const struct pair_facts *facts, const struct pair_options *options
 		.max_connections = 8192,
 		.max_facts = 65536,
 		.store_bytes = (size_t)256 << 20,
-		.seed = { { 3, 4 } },
+		.seed = { { 0x243f6a8885a308d3U, 0x13198a2e03707344U } },
 	};
 	struct correlator_sink sink = { .context = out_owners, .flow = keep_owner };
 	if (options->alert) /* as a run that prints no flows */
