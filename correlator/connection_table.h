@@ -47,6 +47,7 @@ struct flow_record {
 	uint32_t next;		    /* of the conversation */
 	uint64_t said[SIDES];	    /* signature of what was last said of each end; 0 = nothing */
 	uint64_t identities[SIDES]; /* of the joined events; 0 = not said yet */
+	bool said_owned[SIDES];	    /* what was said named an owner */
 	bool ended;
 };
 

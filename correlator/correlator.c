@@ -88,6 +88,22 @@ static uint64_t milliseconds_between(uint64_t from_ns, uint64_t to_ns)
 	return to_ns > from_ns ? (to_ns - from_ns) / 1000000 : 0;
 }
 
+/* Is this a new alert, or one sent before that is now better known? Gives it the identity that it
+ * was sent under. */
+static struct sent_alert *recall(struct correlator *correlator, const struct sequence_match *match,
+				 const struct event *last, bool *out_known)
+{
+	static const struct hash_seed seed = { { 0x73656e74U, 0x94d049bb133111ebU } };
+	const uint64_t about = hash_word(&seed, hash_word(&seed, match->rule->index, 1),
+					 last ? last->identity : match->identity) |
+			       1;
+	struct sent_alert *sent = &correlator->sent[about % SENT_ALERTS];
+	*out_known = sent->about == about;
+	if (!*out_known)
+		*sent = (struct sent_alert){ .about = about, .identity = match->identity };
+	return sent;
+}
+
 static void found(void *context, enum match_change change, const struct sequence_match *match)
 {
 	struct correlator *correlator = context;
@@ -105,7 +121,15 @@ static void found(void *context, enum match_change change, const struct sequence
 		if (alert.events[i] && (!last || alert.events[i]->time_ns >= last->time_ns))
 			last = alert.events[i];
 	}
-	alert_identify(&alert, match->identity);
+	uint64_t identity = match->identity;
+	if (correlator->sent) {
+		bool known;
+		struct sent_alert *sent = recall(correlator, match, last, &known);
+		alert.kind = known || change == MATCH_CHANGED ? ALERT_UPDATE : ALERT_NEW;
+		alert.update_count = known ? ++sent->update_count : 0;
+		identity = sent->identity;
+	}
+	alert_identify(&alert, identity);
 	if (last && !correlator->settings.settle)
 		alert.quality.waited_ms =
 			milliseconds_between(last->time_ns, correlator->watermark_ns);
@@ -254,7 +278,10 @@ static bool open_rules(struct correlator *correlator)
 	correlator->steps =
 		calloc(ruleset_step_count(correlator->ruleset) + 1U, sizeof(*correlator->steps));
 	correlator->wants_network = ruleset_wants_category(correlator->ruleset, "network");
-	return correlator->sequences && correlator->scratch && correlator->steps;
+	if (!correlator->settings.settle)
+		correlator->sent = calloc(SENT_ALERTS, sizeof(*correlator->sent));
+	return correlator->sequences && correlator->scratch && correlator->steps &&
+	       (correlator->settings.settle || correlator->sent);
 }
 
 static uint32_t largest_table(const struct correlator_settings *settings)
@@ -299,6 +326,7 @@ void correlator_close(struct correlator *correlator)
 	sequences_close(correlator->sequences);
 	match_scratch_close(correlator->scratch);
 	free(correlator->steps);
+	free(correlator->sent);
 	connection_table_close(&world->connections);
 	process_table_close(world->processes);
 	fact_table_close(world->facts);
@@ -387,10 +415,26 @@ static void sweep(struct correlator *correlator, uint64_t due_ns)
 	sequences_advance(correlator->sequences, complete_ns);
 }
 
+/* What came before the first watermark came now: it too has a horizon to wait. */
+static void date_early_arrivals(struct correlator *correlator, uint64_t watermark_ns)
+{
+	const struct connection_table *connections = &correlator->world.connections;
+	for (uint32_t slot = connections->report_slots.oldest; slot != NO_SLOT;
+	     slot = aged_slots_next(&connections->report_slots, slot))
+		connections->reports[slot].arrived_ns = watermark_ns;
+	for (uint32_t slot = correlator->held_slots.oldest; slot != NO_SLOT;
+	     slot = aged_slots_next(&correlator->held_slots, slot))
+		correlator->held[slot].arrived_ns = watermark_ns;
+	correlator->swept_ns = watermark_ns;
+	correlator->bootstrapped_ns = watermark_ns;
+}
+
 void correlator_advance(struct correlator *correlator, uint64_t watermark_ns)
 {
 	if (watermark_ns <= correlator->watermark_ns)
 		return;
+	if (correlator->watermark_ns == 0)
+		date_early_arrivals(correlator, watermark_ns);
 	const struct correlator_settings *settings = &correlator->settings;
 	const uint64_t interval_ns = settings->settle
 					     ? settings->horizon_ns / SETTLE_SWEEPS_PER_HORIZON

@@ -38,6 +38,16 @@ struct held_event {
 	uint64_t identity;
 };
 
+/* An alert that was sent (eager): evidence that changes whose connection it was changes the match's
+ * key and so its identity, but to the reader it is the same alert. */
+struct sent_alert {
+	uint64_t about;	   /* hash of the rule and the event that completed the match */
+	uint64_t identity; /* of the match that was sent first */
+	uint32_t update_count;
+};
+
+enum { SENT_ALERTS = 8192 };
+
 struct correlator {
 	struct correlator_settings settings;
 	const struct ruleset *ruleset; /* NULL: no rules, flows only */
@@ -48,6 +58,7 @@ struct correlator {
 	struct joiner *joiner;
 	struct event_builder *builder; /* for sightings */
 	struct sequences *sequences;
+	struct sent_alert *sent; /* SENT_ALERTS, each in the place of its hash; eager only */
 	struct match_scratch *scratch;
 	step_id *steps; /* room for one event's */
 	struct aged_slots held_slots;

@@ -249,6 +249,9 @@ void learn_flow_samples(struct correlator *correlator, uint32_t slot)
 	uint32_t report = connections->conversations[flow->conversation].first_report;
 	for (int i = 0; i < CHAIN_LOOK_MAX && report != NO_SLOT; i++) {
 		offer_sample(correlator, &connections->reports[report], &flow->flow);
+		if (!correlator->settings.settle)
+			host_table_settle_host(correlator->world.hosts,
+					       connections->reports[report].host);
 		report = connections->reports[report].next;
 	}
 }

@@ -111,6 +111,7 @@ static const struct event *say_end(struct correlator *correlator, struct flow_re
 	if (rules_want(correlator, &record->flow.destination))
 		say_event(correlator, event, record->said[side] != 0);
 	record->said[side] = signature;
+	record->said_owned[side] |= verdicts[side].method < ATTRIBUTION_lifetime;
 	record->identities[side] = event->identity;
 	return event;
 }
@@ -356,17 +357,34 @@ static uint64_t signature_of(const struct world *world, const struct flow_event 
 	return state | 1;
 }
 
-/* A connection that only hosts had reported is on the wire after all: it keeps its identity. */
+static void withdraw(struct correlator *correlator, uint64_t identity)
+{
+	const struct event nothing = { .record_kind = RECORD_EVENT,
+				       .size_bytes = sizeof(nothing),
+				       .identity = identity };
+	sequences_add(correlator->sequences, &nothing, NULL, 0);
+}
+
+/* A connection that only hosts had reported is on the wire after all: one of the two events that
+ * were said of it goes. The one with an owner stays, since an alert may have it in it. */
 static void adopt_identity(struct correlator *correlator, struct flow_record *record, int side,
 			   const struct verdict *verdict)
 {
-	for (size_t i = 0; i < verdict->report_count && record->identities[side] == 0; i++) {
-		const struct report *report =
-			&correlator->world.connections.reports[verdict->reports[i]];
-		if (report->said == 0)
+	for (size_t i = 0; i < verdict->report_count; i++) {
+		struct report *report = &correlator->world.connections.reports[verdict->reports[i]];
+		uint64_t *identity = &record->identities[side];
+		if (report->said == 0 || report->said == *identity)
 			continue;
-		record->identities[side] = report->said;
-		record->said[side] = report->said;
+		if (record->said_owned[side]) {
+			withdraw(correlator, report->said);
+		} else {
+			if (*identity)
+				withdraw(correlator, *identity);
+			*identity = report->said;
+			record->said[side] = 1;
+			record->said_owned[side] = true;
+		}
+		report->said = *identity;
 	}
 }
 
