@@ -7,7 +7,7 @@
 
 enum {
 	REGEXES_MAX = 4096,	     /* of one set: compiling one takes tens of microseconds */
-	WILDCARD_WORK_MAX = 1 << 24, /* steps of building automata, of one set */
+	WILDCARD_WORK_MAX = 1 << 27, /* steps of building automata, of one set */
 	TEXT_ROOM_BYTES = 256 * 1024,
 };
 
