@@ -146,7 +146,9 @@ static double measure(const struct ruleset *ruleset, const struct events *events
 {
 	struct match_scratch *scratch = need(match_scratch_open(ruleset));
 	step_id *steps = need(malloc((ruleset_step_count(ruleset) + 1) * sizeof(*steps)));
-	const size_t passes = total / events->count + 1;
+	size_t passes = events->count ? total / events->count : 0;
+	if (passes == 0)
+		passes = 1;
 	uint64_t best = UINT64_MAX;
 	for (int run = 0; run < RUNS; run++) {
 		uint64_t satisfied = 0;

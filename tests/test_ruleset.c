@@ -12,8 +12,8 @@
 
 /* A ruleset being made and used by one test. */
 struct bench {
-	struct fields *fields;
 	struct counters counters;
+	struct fields *fields;
 	struct ruleset_builder *loader;
 	struct ruleset *ruleset;
 	struct match_scratch *scratch;

@@ -16,11 +16,11 @@
 #include "tests/support_shared.h"
 
 struct loaded {
+	struct counters counters;
 	struct fields *fields;
 	struct ruleset *ruleset;
 	struct match_scratch *scratch;
 	struct event_builder *builder;
-	struct counters counters;
 	step_id *steps;
 };
 
@@ -64,8 +64,10 @@ static void every_public_rule_loads(void **state)
 {
 	(void)state;
 	size_t kinds[RULE_NOT_RUN + 1] = { 0 };
-	if (!loaded)
+	if (!loaded) {
 		skip();
+		return;
+	}
 	for (uint32_t i = 0; i < ruleset_rule_count(loaded->ruleset); i++)
 		kinds[ruleset_rule(loaded->ruleset, i)->kind]++;
 	printf("%u rules: %zu event, %zu sequence, %zu sample, %zu not run; %u steps\n",
