@@ -301,7 +301,7 @@ static bool lower_edge(const struct clock_sample *samples, size_t count, size_t 
 			lowest = delta_ns;
 	}
 	*out_offset_ns = lowest;
-	return used > 1 || count <= 2 * NEIGHBOURS_EACH_SIDE;
+	return used > 1 || count <= (size_t)2 * NEIGHBOURS_EACH_SIDE;
 }
 
 static int compare_u64(const void *left, const void *right)

@@ -172,16 +172,18 @@ static void forget(struct process_table *table, uint32_t slot)
 /* Sysmon's GUID holds the second of the start: {mmmmmmmm-LLLL-HHHH-...}, Unix time 0xHHHHLLLL. */
 static uint64_t guid_start_ns(const char *entity_id, size_t size_bytes)
 {
-	char copy[40];
-	unsigned machine, low, high, rest;
-	if (size_bytes < 36 || size_bytes > 38)
+	enum { PLAIN_BYTES = 36, LOW_AT = 9, HIGH_AT = 14 };
+	if (size_bytes < PLAIN_BYTES || size_bytes > PLAIN_BYTES + 2)
 		return 0;
-	memcpy(copy, entity_id, size_bytes);
-	copy[size_bytes] = '\0';
-	const char *text = copy[0] == '{' ? copy + 1 : copy;
-	if (sscanf(text, "%8x-%4x-%4x-%4x-", &machine, &low, &high, &rest) != 4)
-		return 0;
-	return (uint64_t)(high << 16 | low) * NS_PER_SECOND;
+	const char *text = entity_id[0] == '{' ? entity_id + 1 : entity_id;
+	char digits[] = "HHHHLLLL";
+	memcpy(digits, text + HIGH_AT, 4);
+	memcpy(digits + 4, text + LOW_AT, 4);
+	char *digits_end;
+	const uint64_t seconds = strtoull(digits, &digits_end, 16);
+	const bool is_guid = *digits_end == '\0' && text[LOW_AT - 1] == '-' &&
+			     text[HIGH_AT - 1] == '-' && text[HIGH_AT + 4] == '-';
+	return is_guid ? seconds * NS_PER_SECOND : 0;
 }
 
 static uint32_t make(struct process_table *table, const struct process_facts *facts,
