@@ -19,7 +19,7 @@ static const struct option options[] = {
 	{ "schema", OPTION_TEXT, AT(eql.schema), "FILE|JSON",
 	  "a JSON object of field to Elasticsearch type", 0, 0 },
 	{ "size", OPTION_COUNT, AT(eql.size), "N", "results at most (default all)", 0, 0 },
-	{ "samples-per-key", OPTION_COUNT, AT(eql.samples_per_key), "N", "of a sample (default 1)",
+	{ "max-samples-per-key", OPTION_COUNT, AT(eql.samples_per_key), "N", "of a sample (default 1)",
 	  1, 1000 },
 	{ "timestamp-field", OPTION_TEXT, AT(eql.timestamp_field), "FIELD", "default @timestamp", 0,
 	  0 },

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +147,78 @@ static void order_of_arrival_changes_nothing(void **state)
 	for_each_golden(check_orders);
 }
 
+/* --- the same input in two files of each kind
+ * ----------------------------------------------------------- */
+
+enum { PCAP_HEADER_BYTES = 24, RECORD_HEADER_BYTES = 16 };
+
+/* Deals the packets of a little-endian capture out to two files in turn. */
+static void split_packets(const char *path, const char *const halves[2])
+{
+	size_t size;
+	char *bytes = read_whole_file(path, 0, &size);
+	FILE *out[2] = { fopen(halves[0], "wb"), fopen(halves[1], "wb") };
+	for (int i = 0; i < 2; i++)
+		fwrite(bytes, 1, PCAP_HEADER_BYTES, out[i]);
+	size_t turn = 0;
+	for (size_t at = PCAP_HEADER_BYTES; at < size; turn++) {
+		uint32_t captured_bytes;
+		memcpy(&captured_bytes, bytes + at + 8, sizeof(captured_bytes));
+		fwrite(bytes + at, 1, RECORD_HEADER_BYTES + captured_bytes, out[turn % 2]);
+		at += RECORD_HEADER_BYTES + captured_bytes;
+	}
+	fclose(out[0]);
+	fclose(out[1]);
+	free(bytes);
+}
+
+static void split_lines(const char *path, const char *const halves[2])
+{
+	size_t size;
+	char *text = read_whole_file(path, 1, &size);
+	FILE *out[2] = { fopen(halves[0], "wb"), fopen(halves[1], "wb") };
+	size_t turn = 0;
+	for (char *line = text; *line; turn++) {
+		const size_t line_bytes = strcspn(line, "\n") + 1;
+		fwrite(line, 1, line_bytes, out[turn % 2]);
+		line += line_bytes;
+	}
+	fclose(out[0]);
+	fclose(out[1]);
+	free(text);
+}
+
+static void splitting_files_changes_nothing(void **state)
+{
+	(void)state;
+	char *directory = make_temporary_directory();
+	char paths[4][PATH_BYTES];
+	for (int i = 0; i < 4; i++)
+		snprintf(paths[i], PATH_BYTES, "%s/%d", directory, i);
+	struct golden golden;
+	name_files("demo", &golden);
+	split_packets(golden.packets, (const char *const[2]){ paths[0], paths[1] });
+	split_lines(golden.events, (const char *const[2]){ paths[2], paths[3] });
+	static const char *const none[] = { NULL };
+	const char *const halves[] = { "--pcap", paths[1], paths[0], "--events",
+				       paths[3], paths[2], NULL };
+	char *alerts[2];
+	char *flows[2];
+	replay(&golden, none, &alerts[0], &flows[0]);
+	struct golden without_files = golden;
+	without_files.packets[0] = '\0';
+	without_files.events[0] = '\0';
+	replay(&without_files, halves, &alerts[1], &flows[1]);
+	assert_string_equal(alerts[0], alerts[1]);
+	assert_string_equal(flows[0], flows[1]);
+	for (int i = 0; i < 2; i++) {
+		free(alerts[i]);
+		free(flows[i]);
+	}
+	remove_tree(directory);
+	free(directory);
+}
+
 int main(void)
 {
 	if (HARD(false, true)) {
@@ -155,6 +228,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(replays_give_the_expected_bytes),
 		cmocka_unit_test(order_of_arrival_changes_nothing),
+		cmocka_unit_test(splitting_files_changes_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
