@@ -342,6 +342,14 @@ static double drift_of(const struct clock *clock)
 	return (double)(late->offset_ns - early->offset_ns) / (double)span_ns * 1e6;
 }
 
+static bool in_whole_seconds(const struct clock_sample *samples, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (samples[i].label_ns % (uint64_t)NS_PER_SECOND != 0)
+			return false;
+	return count > 1;
+}
+
 void clock_settle(struct clock *clock, const struct clock *other)
 {
 	struct working_sample samples[CLOCK_SAMPLES_MAX];
@@ -357,6 +365,7 @@ void clock_settle(struct clock *clock, const struct clock *other)
 	qsort(samples, count, sizeof(samples[0]), compare_delta);
 	const size_t kept_count = accept_clusters(clock, other, samples, count, kept);
 	qsort(kept, kept_count, sizeof(kept[0]), compare_label);
+	clock->whole_seconds = in_whole_seconds(kept, kept_count);
 	clock->knot_count = 0;
 	int64_t offset_ns;
 	for (size_t i = 0; i < kept_count; i++)

@@ -48,7 +48,8 @@ struct clock {
 	struct clock_epoch epochs[CLOCK_EPOCHS];
 
 	/* what clock_settle found */
-	double trust; /* 0 = nothing is known, 1 = sure */
+	double trust;	    /* 0 = nothing is known, 1 = sure */
+	bool whole_seconds; /* every label was: they are cut, so up to a second early */
 	uint32_t tuple_count;
 	uint32_t knot_count;
 	uint64_t confidence_ns;

@@ -36,8 +36,8 @@ uint64_t hold_wire_ns(const struct correlator *correlator, const struct held_eve
 	if (held->host == HOST_NONE)
 		return held->label_ns;
 	const struct clock_reading clock =
-		host_table_read_clock(correlator->world.hosts, held->host,
-				      (enum clock_source)held->source, held->label_ns);
+		host_table_read_event_clock(correlator->world.hosts, held->host,
+					    (enum clock_source)held->source, held->label_ns);
 	return wire_time(&clock, held->label_ns);
 }
 
@@ -91,6 +91,20 @@ void hold_event(struct correlator *correlator, const struct event *event, size_t
 		say_held(correlator, &correlator->held[slot]);
 }
 
+/* Replay: a label of a host whose clock is not known yet may be hours off, so it waits. */
+static bool is_due(const struct correlator *correlator, const struct held_event *held,
+		   uint64_t wire_ns, uint64_t due_ns)
+{
+	if (due_ns == UINT64_MAX)
+		return true;
+	if (held->arrived_ns > due_ns || wire_ns > due_ns)
+		return false;
+	return !correlator->settings.settle || held->host == HOST_NONE ||
+	       host_table_read_clock(correlator->world.hosts, held->host,
+				     (enum clock_source)held->source, held->label_ns)
+			       .trust > 0;
+}
+
 void hold_sweep(struct correlator *correlator, uint64_t due_ns)
 {
 	struct sort_key *keys = correlator->order;
@@ -99,7 +113,7 @@ void hold_sweep(struct correlator *correlator, uint64_t due_ns)
 	     slot = aged_slots_next(&correlator->held_slots, slot)) {
 		const struct held_event *held = &correlator->held[slot];
 		const uint64_t wire_ns = hold_wire_ns(correlator, held);
-		if (held->arrived_ns <= due_ns && (wire_ns <= due_ns || due_ns == UINT64_MAX))
+		if (is_due(correlator, held, wire_ns, due_ns))
 			keys[count++] = (struct sort_key){ wire_ns, held->identity, slot };
 	}
 	sort_keys(keys, count);

@@ -287,6 +287,55 @@ struct clock_reading host_table_read_clock(const struct host_table *table, uint3
 	return reading;
 }
 
+/* How long a source takes at least to write a network event. Sysmon: a second, and up to another
+ * one. */
+static const int64_t write_delay_ns[CLOCK_SOURCES] = { [CLOCK_SYSMON] = 1000000000 };
+
+static int64_t nearest_quarter_hours(int64_t difference_ns)
+{
+	const int64_t step_ns = INT64_C(15) * 60 * 1000000000;
+	const int64_t half_ns = difference_ns < 0 ? -step_ns / 2 : step_ns / 2;
+	return (difference_ns + half_ns) / step_ns * step_ns;
+}
+
+/* The host's clock as one of its sources shows it, in the zone of `own`'s labels. */
+static int64_t event_offset(const struct clock *clock, enum clock_source source,
+			    const struct clock *own, uint64_t label_ns)
+{
+	const int64_t apart_ns = clock->knots[clock->knot_count / 2].offset_ns -
+				 own->knots[own->knot_count / 2].offset_ns;
+	const int64_t zone_ns = nearest_quarter_hours(apart_ns);
+	const int64_t cut_ns = clock->whole_seconds ? 1000000000 : 0;
+	return clock_read(clock, label_ns + (uint64_t)zone_ns).offset_ns - zone_ns + cut_ns -
+	       write_delay_ns[source];
+}
+
+struct clock_reading host_table_read_event_clock(const struct host_table *table, uint32_t host,
+						 enum clock_source source, uint64_t label_ns)
+{
+	static const enum clock_source at_once[] = { CLOCK_SECURITY, CLOCK_ENDPOINT, CLOCK_OTHER };
+	enum { SAME_CLOCK_NS_MAX = 5 };
+	struct clock_reading reading = host_table_read_clock(table, host, source, label_ns);
+	const struct clock *own = clock_of(table, host, source);
+	if (!own || own->trust <= 0 || own->knot_count == 0)
+		return reading;
+	reading.offset_ns = event_offset(own, source, own, label_ns);
+	for (size_t i = 0; i < sizeof(at_once) / sizeof(at_once[0]) && write_delay_ns[source];
+	     i++) {
+		const struct clock *other = clock_of(table, host, at_once[i]);
+		if (!other || other->trust < own->trust * 0.9 || other->knot_count == 0)
+			continue;
+		const int64_t offset_ns = event_offset(other, at_once[i], own, label_ns);
+		if (llabs(offset_ns - reading.offset_ns) <
+		    SAME_CLOCK_NS_MAX * INT64_C(1000000000)) {
+			reading.offset_ns = offset_ns;
+			reading.confidence_ns = other->confidence_ns;
+		}
+		break;
+	}
+	return reading;
+}
+
 uint32_t host_table_clock_revision(const struct host_table *table, uint32_t host,
 				   enum clock_source source)
 {

@@ -63,6 +63,12 @@ void host_table_settle_host(struct host_table *table, uint32_t host);
 struct clock_reading host_table_read_clock(const struct host_table *table, uint32_t host,
 					   enum clock_source source, uint64_t label_ns);
 
+/* The same for an event that is no network report: the host's own clock, without the time that
+ * writing network events takes. Read off the source that writes them at once where there is one
+ * (the Security log). */
+struct clock_reading host_table_read_event_clock(const struct host_table *table, uint32_t host,
+						 enum clock_source source, uint64_t label_ns);
+
 /* Moves with every change of any clock's estimate worth noticing. */
 uint32_t host_table_clock_revision(const struct host_table *table, uint32_t host,
 				   enum clock_source source);

@@ -361,7 +361,7 @@ uint64_t process_start_wire_ns(const struct process *process, const struct host_
 	*out_exact = process->start_label_ns != 0;
 	if (process->start_label_ns == 0)
 		return process->guid_start_ns;
-	const struct clock_reading reading = host_table_read_clock(
+	const struct clock_reading reading = host_table_read_event_clock(
 		hosts, process->host, (enum clock_source)process->start_source,
 		process->start_label_ns);
 	return wire_time(&reading, process->start_label_ns);
@@ -371,9 +371,9 @@ uint64_t process_end_wire_ns(const struct process *process, const struct host_ta
 {
 	if (process->end_label_ns == 0)
 		return UINT64_MAX;
-	const struct clock_reading reading =
-		host_table_read_clock(hosts, process->host, (enum clock_source)process->end_source,
-				      process->end_label_ns);
+	const struct clock_reading reading = host_table_read_event_clock(
+		hosts, process->host, (enum clock_source)process->end_source,
+		process->end_label_ns);
 	return wire_time(&reading, process->end_label_ns);
 }
 

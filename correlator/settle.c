@@ -242,8 +242,12 @@ static void say_cluster(struct correlator *correlator, const uint32_t *reports, 
 static bool report_is_due(const struct correlator *correlator, uint32_t slot, uint64_t due_ns)
 {
 	const struct report *report = &correlator->world.connections.reports[slot];
-	return report->arrived_ns <= due_ns &&
-	       (due_ns == UINT64_MAX || report_wire_ns(&correlator->world, report) <= due_ns);
+	if (due_ns == UINT64_MAX)
+		return true;
+	const struct clock_reading clock = attribution_clock_of_report(&correlator->world, report);
+	if (correlator->settings.settle && clock.trust <= 0)
+		return false; /* its label may be hours off: it waits until the clock is known */
+	return report->arrived_ns <= due_ns && wire_time(&clock, report->label_ns) <= due_ns;
 }
 
 static void settle_report(struct correlator *correlator, uint32_t slot, uint64_t due_ns)

@@ -19,8 +19,9 @@ static void use_event(struct reader *reader, const struct event *event)
 {
 	const size_t step_count =
 		ruleset_match(reader->self->ruleset, reader->scratch, event, reader->steps);
-	if (step_count > 0 || event->role != EVENT_OTHER)
-		source_push_event(reader->source, event, reader->steps, step_count);
+	/* Also those that no rule wants: processes, GUIDs and addresses are learnt from all of
+	 * them. */
+	source_push_event(reader->source, event, reader->steps, step_count);
 	counter_add(source_counters(reader->source), COUNTER_events_used, 1);
 }
 

@@ -1,6 +1,5 @@
 /* source_events.h: a pipeline source that reads host events from files, runs the single-event part
- * of every rule on them, and pushes those that the correlator or a rule can use.
- */
+ * of every rule on them, and pushes them to the correlator. */
 #pragma once
 
 #include <stdbool.h>
