@@ -98,18 +98,33 @@ static void push(struct source *source, const void *record, size_t size_bytes)
 		counter_add(&source->counters, COUNTER_flow_events_lost, 1);
 }
 
+static void copy_event(char *room, const struct event *event, const step_id *steps,
+		       size_t steps_bytes)
+{
+	memcpy(room, event, event->size_bytes);
+	if (steps_bytes)
+		memcpy(room + event->size_bytes, steps, steps_bytes);
+}
+
 void source_push_event(struct source *source, const struct event *event, const step_id *steps,
 		       size_t step_count)
 {
 	const size_t steps_bytes = step_count * sizeof(*steps);
 	char *room = reserve(source, event->size_bytes + steps_bytes);
-	if (!room) {
+	if (room)
+		copy_event(room, event, steps, steps_bytes);
+	else
 		counter_add(&source->counters, COUNTER_flow_events_lost, 1);
-		return;
-	}
-	memcpy(room, event, event->size_bytes);
-	if (steps_bytes)
-		memcpy(room + event->size_bytes, steps, steps_bytes);
+}
+
+bool source_try_event(struct source *source, const struct event *event, const step_id *steps,
+		      size_t step_count)
+{
+	const size_t steps_bytes = step_count * sizeof(*steps);
+	char *room = ring_reserve(source->ring, event->size_bytes + steps_bytes);
+	if (room)
+		copy_event(room, event, steps, steps_bytes);
+	return room != NULL;
 }
 
 void source_push_flow(struct source *source, const struct flow_event *flow)
@@ -126,6 +141,15 @@ void source_push_watermark(struct source *source, uint64_t time_ns)
 {
 	const struct watermark watermark = { .record_kind = RECORD_WATERMARK, .time_ns = time_ns };
 	push(source, &watermark, sizeof(watermark));
+}
+
+bool source_try_watermark(struct source *source, uint64_t time_ns)
+{
+	const struct watermark watermark = { .record_kind = RECORD_WATERMARK, .time_ns = time_ns };
+	void *room = ring_reserve(source->ring, sizeof(watermark));
+	if (room)
+		memcpy(room, &watermark, sizeof(watermark));
+	return room != NULL;
 }
 
 void source_flush(struct source *source)
@@ -274,7 +298,8 @@ static void *correlator_main(void *argument)
 	}
 	if (pipeline->shuffle)
 		hand_over_shuffled(pipeline);
-	correlator_finish(pipeline->correlator);
+	if (!pipeline->settings.goes_on)
+		correlator_finish(pipeline->correlator);
 	/* release: pairs with pipeline_wait; the correlator's state is complete and may be read. */
 	atomic_store_explicit(&pipeline->done, true, memory_order_release);
 	return NULL;

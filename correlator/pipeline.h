@@ -37,6 +37,8 @@ struct pipeline_settings {
 	const struct fields *fields;
 	struct correlator_settings correlator;
 	struct correlator_sink sink;
+	bool goes_on; /* another run takes over where this one stops: what waits is not settled at
+			 the end */
 	uint64_t shuffle_seed; /* not 0: collect all records first and hand them over in this random
 				  order */
 };
@@ -79,6 +81,12 @@ void source_await_events(struct source *source);
 /* Each copies the record into the ring. */
 void source_push_event(struct source *source, const struct event *event, const step_id *steps,
 		       size_t step_count);
+
+/* The same for a source that may not wait, lossless or not: false when the ring is full now. */
+bool source_try_event(struct source *source, const struct event *event, const step_id *steps,
+		      size_t step_count);
+bool source_try_watermark(struct source *source, uint64_t time_ns);
+
 void source_push_flow(struct source *source, const struct flow_event *flow);
 void source_push_name(struct source *source, const struct wire_name *name);
 void source_push_watermark(struct source *source, uint64_t time_ns);

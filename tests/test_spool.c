@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "collector/input/spool.h"
+#include "collector/input/input_spool.h"
 #include "tests/support_run.h"
 #include "tests/support_shared.h"
 
@@ -42,22 +42,22 @@ static void take(void *context, enum document_kind kind, uint64_t received_ns, c
 	found->count++;
 }
 
-static struct spool *open_spool(const char *path, struct found *found, struct counters *counters)
+static struct input_spool *open_spool(const char *path, struct found *found, struct counters *counters)
 {
-	const struct spool_settings settings = { .path = path,
+	const struct input_spool_settings settings = { .path = path,
 						 .segment_bytes = 512,
 						 .max_bytes = 4096 };
-	struct spool *spool = NULL;
+	struct input_spool *spool = NULL;
 	*found = (struct found){ .in_order = true };
-	assert_int_equal(spool_open(&settings, counters, take, found, &spool), 0);
+	assert_int_equal(input_spool_open(&settings, counters, take, found, &spool), 0);
 	return spool;
 }
 
-static void append(struct spool *spool, size_t number)
+static void append(struct input_spool *spool, size_t number)
 {
 	char text[DOCUMENT_MAX];
 	const int size = snprintf(text, sizeof(text), "%zu: a document", number);
-	assert_int_equal(spool_append(spool, DOCUMENT_JSON, number * 1000, text, (size_t)size), 0);
+	assert_int_equal(input_spool_append(spool, DOCUMENT_JSON, number * 1000, text, (size_t)size), 0);
 }
 
 static void committed_documents_are_found_again_in_order(void **state)
@@ -67,13 +67,13 @@ static void committed_documents_are_found_again_in_order(void **state)
 	struct counters counters = { 0 };
 	struct found found;
 	for (size_t i = 0; i < 30; i += 10) {
-		struct spool *spool = open_spool(path, &found, &counters);
+		struct input_spool *spool = open_spool(path, &found, &counters);
 		assert_int_equal(found.count, i);
 		assert_true(found.in_order);
 		for (size_t j = i; j < i + 10; j++)
 			append(spool, j);
-		assert_int_equal(spool_commit(spool), 0);
-		spool_close(spool);
+		assert_int_equal(input_spool_commit(spool), 0);
+		input_spool_close(spool);
 	}
 	remove_tree(path);
 	free(path);
@@ -86,10 +86,10 @@ static void a_cut_or_damaged_tail_loses_only_what_was_not_committed(void **state
 	for (size_t cut = 1; cut < 40; cut++) {
 		char *path = make_temporary_directory();
 		struct found found;
-		struct spool *spool = open_spool(path, &found, &counters);
+		struct input_spool *spool = open_spool(path, &found, &counters);
 		for (size_t i = 0; i < 5; i++)
 			append(spool, i);
-		spool_close(spool);
+		input_spool_close(spool);
 		char file[4096];
 		snprintf(file, sizeof(file), "%s/000000000001.spool", path);
 		size_t size;
@@ -106,12 +106,12 @@ static void a_cut_or_damaged_tail_loses_only_what_was_not_committed(void **state
 		assert_int_equal(found.count,
 				 5 - (cut % 2 ? (cut + RECORD_BYTES - 1) / RECORD_BYTES : 1));
 		append(spool, found.count);
-		spool_close(spool);
+		input_spool_close(spool);
 		const size_t before = found.count;
 		spool = open_spool(path, &found, &counters);
 		assert_int_equal(found.count, before + 1);
 		assert_true(found.in_order);
-		spool_close(spool);
+		input_spool_close(spool);
 		remove_tree(path);
 		free(path);
 	}
@@ -123,21 +123,21 @@ static void oldest_segments_go_first_when_the_spool_is_full_or_old(void **state)
 	char *path = make_temporary_directory();
 	struct counters counters = { 0 };
 	struct found found;
-	struct spool *spool = open_spool(path, &found, &counters);
+	struct input_spool *spool = open_spool(path, &found, &counters);
 	for (size_t i = 0; i < DOCUMENTS; i++) {
 		append(spool, i);
-		assert_int_equal(spool_commit(spool), 0);
-		spool_expire(spool, i * 1000);
+		assert_int_equal(input_spool_commit(spool), 0);
+		input_spool_expire(spool, i * 1000);
 	}
-	assert_true(spool_bytes(spool) <= 4096 + 512 + DOCUMENT_MAX);
+	assert_true(input_spool_bytes(spool) <= 4096 + 512 + DOCUMENT_MAX);
 	assert_true(counter_read(&counters, COUNTER_spool_bytes_forgotten) > 0);
-	spool_close(spool);
+	input_spool_close(spool);
 	spool = open_spool(path, &found, &counters);
 	assert_true(found.in_order);
 	assert_int_equal(found.first + found.count, DOCUMENTS);
-	spool_expire(spool, UINT64_MAX / 2);
-	assert_true(spool_bytes(spool) <= 512 + DOCUMENT_MAX);
-	spool_close(spool);
+	input_spool_expire(spool, UINT64_MAX / 2);
+	assert_true(input_spool_bytes(spool) <= 512 + DOCUMENT_MAX);
+	input_spool_close(spool);
 	remove_tree(path);
 	free(path);
 }
@@ -148,12 +148,12 @@ static void second_opener_is_refused(void **state)
 	char *path = make_temporary_directory();
 	struct counters counters = { 0 };
 	struct found found;
-	struct spool *spool = open_spool(path, &found, &counters);
-	const struct spool_settings settings = { .path = path };
-	struct spool *second = NULL;
-	assert_int_equal(spool_open(&settings, &counters, NULL, NULL, &second), -EWOULDBLOCK);
+	struct input_spool *spool = open_spool(path, &found, &counters);
+	const struct input_spool_settings settings = { .path = path };
+	struct input_spool *second = NULL;
+	assert_int_equal(input_spool_open(&settings, &counters, NULL, NULL, &second), -EWOULDBLOCK);
 	assert_null(second);
-	spool_close(spool);
+	input_spool_close(spool);
 	remove_tree(path);
 	free(path);
 }

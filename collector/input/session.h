@@ -20,6 +20,8 @@ enum document_kind {
 	DOCUMENT_XML,	   /* one <Event>, for normaliser_xml */
 	DOCUMENT_BOOKMARK, /* what to hand back to a sender that asks where it was; not an event
 			      (wef.h) */
+	DOCUMENT_PEER,	   /* not an event either: who sent what follows, by the name in its
+			      certificate (server.h) */
 };
 
 /* What a session may do with what it finds. Everything is borrowed for the call. */

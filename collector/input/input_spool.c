@@ -1,4 +1,4 @@
-#include "collector/input/spool.h"
+#include "collector/input/input_spool.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -34,8 +34,8 @@ struct segment {
 	uint64_t newest_ns; /* received_ns of its last document */
 };
 
-struct spool {
-	struct spool_settings settings;
+struct input_spool {
+	struct input_spool_settings settings;
 	struct counters *counters;
 	int folder;
 	int file; /* of the last segment, open for appending; -1 = none yet */
@@ -57,7 +57,7 @@ static void name_of(uint64_t number, char out_name[32])
 
 /* Hands over the whole records of a segment; returns the bytes that they take. */
 static size_t read_records(const uint8_t *bytes, size_t size_bytes, struct segment *segment,
-			   spool_document_fn *found, void *context)
+			   input_spool_document_fn *found, void *context)
 {
 	struct cursor cursor = cursor_over(bytes, size_bytes);
 	size_t good_bytes = 0;
@@ -79,7 +79,7 @@ static size_t read_records(const uint8_t *bytes, size_t size_bytes, struct segme
 	return good_bytes;
 }
 
-static int read_segment(struct spool *spool, struct segment *segment, spool_document_fn *found,
+static int read_segment(struct input_spool *spool, struct segment *segment, input_spool_document_fn *found,
 			void *context)
 {
 	char name[32];
@@ -119,7 +119,7 @@ static int by_number(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
-static int list_segments(struct spool *spool)
+static int list_segments(struct input_spool *spool)
 {
 	const int copy = openat(spool->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *entries = copy < 0 ? NULL : fdopendir(copy);
@@ -141,7 +141,7 @@ static int list_segments(struct spool *spool)
 	return 0;
 }
 
-static int read_all(struct spool *spool, spool_document_fn *found, void *context)
+static int read_all(struct input_spool *spool, input_spool_document_fn *found, void *context)
 {
 	int error = list_segments(spool);
 	for (size_t i = 0; i < spool->segment_count && !error; i++)
@@ -149,10 +149,10 @@ static int read_all(struct spool *spool, spool_document_fn *found, void *context
 	return error;
 }
 
-int spool_open(const struct spool_settings *settings, struct counters *counters,
-	       spool_document_fn *found, void *context, struct spool **out_spool)
+int input_spool_open(const struct input_spool_settings *settings, struct counters *counters,
+	       input_spool_document_fn *found, void *context, struct input_spool **out_spool)
 {
-	struct spool *spool = calloc(1, sizeof(*spool));
+	struct input_spool *spool = calloc(1, sizeof(*spool));
 	if (!spool)
 		return -ENOMEM;
 	spool->settings = *settings;
@@ -174,18 +174,18 @@ int spool_open(const struct spool_settings *settings, struct counters *counters,
 	if (!error)
 		error = read_all(spool, found, context);
 	if (error) {
-		spool_close(spool);
+		input_spool_close(spool);
 		return error;
 	}
 	*out_spool = spool;
 	return 0;
 }
 
-void spool_close(struct spool *spool)
+void input_spool_close(struct input_spool *spool)
 {
 	if (!spool)
 		return;
-	spool_commit(spool);
+	input_spool_commit(spool);
 	if (spool->file >= 0)
 		close(spool->file);
 	if (spool->folder >= 0)
@@ -197,7 +197,7 @@ void spool_close(struct spool *spool)
 /* --- appending
  * ------------------------------------------------------------------------------------------- */
 
-static bool make_room(struct spool *spool, size_t size_bytes)
+static bool make_room(struct input_spool *spool, size_t size_bytes)
 {
 	if (spool->pending_room - spool->pending_bytes >= size_bytes)
 		return true;
@@ -212,7 +212,7 @@ static bool make_room(struct spool *spool, size_t size_bytes)
 	return true;
 }
 
-int spool_append(struct spool *spool, enum document_kind kind, uint64_t received_ns,
+int input_spool_append(struct input_spool *spool, enum document_kind kind, uint64_t received_ns,
 		 const char *bytes, size_t size_bytes)
 {
 	const uint32_t record_bytes = (uint32_t)(PREFIX_BYTES + size_bytes);
@@ -231,12 +231,12 @@ int spool_append(struct spool *spool, enum document_kind kind, uint64_t received
 	return 0;
 }
 
-static struct segment *last_segment(struct spool *spool)
+static struct segment *last_segment(struct input_spool *spool)
 {
 	return spool->segment_count ? &spool->segments[spool->segment_count - 1] : NULL;
 }
 
-static void remove_oldest(struct spool *spool, const char *why)
+static void remove_oldest(struct input_spool *spool, const char *why)
 {
 	char name[32];
 	name_of(spool->segments[0].number, name);
@@ -251,7 +251,7 @@ static void remove_oldest(struct spool *spool, const char *why)
 }
 
 /* Opens the last segment, or a new one when it is full. */
-static int open_for_append(struct spool *spool)
+static int open_for_append(struct input_spool *spool)
 {
 	struct segment *last = last_segment(spool);
 	const bool full = !last || last->size_bytes >= spool->settings.segment_bytes;
@@ -273,7 +273,7 @@ static int open_for_append(struct spool *spool)
 	return 0;
 }
 
-int spool_commit(struct spool *spool)
+int input_spool_commit(struct input_spool *spool)
 {
 	if (spool->pending_bytes == 0)
 		return 0;
@@ -304,7 +304,7 @@ int spool_commit(struct spool *spool)
 	return 0;
 }
 
-uint64_t spool_bytes(const struct spool *spool)
+uint64_t input_spool_bytes(const struct input_spool *spool)
 {
 	uint64_t size_bytes = 0;
 	for (size_t i = 0; i < spool->segment_count; i++)
@@ -312,9 +312,9 @@ uint64_t spool_bytes(const struct spool *spool)
 	return size_bytes;
 }
 
-void spool_expire(struct spool *spool, uint64_t now_ns)
+void input_spool_expire(struct input_spool *spool, uint64_t now_ns)
 {
-	while (spool->segment_count > 1 && spool_bytes(spool) > spool->settings.max_bytes)
+	while (spool->segment_count > 1 && input_spool_bytes(spool) > spool->settings.max_bytes)
 		remove_oldest(spool, "the spool is full");
 	while (spool->segment_count > 1 &&
 	       spool->segments[0].newest_ns + spool->settings.max_age_ns < now_ns)

@@ -1,4 +1,4 @@
-/* spool.h: what has been acknowledged, on disk: documents are appended and synced before their
+/* input_spool.h: what has been acknowledged, on disk: documents are appended and synced before their
  *sender hears that they are safe, and read again after a crash.
  *
  * A folder of segments, each a row of records. Nothing is ever rewritten; the oldest segments are
@@ -17,9 +17,9 @@
 #include "collector/base/counter.h"
 #include "collector/input/session.h"
 
-struct spool;
+struct input_spool;
 
-struct spool_settings {
+struct input_spool_settings {
 	const char *path;	/* folder; made when it is not there */
 	uint64_t max_bytes;	/* 0 = 2 GB */
 	uint64_t max_age_ns;	/* 0 = 4 hours */
@@ -27,26 +27,26 @@ struct spool_settings {
 };
 
 /* Called for each document of the spool, oldest first. Borrowed for the call. */
-typedef void spool_document_fn(void *context, enum document_kind kind, uint64_t received_ns,
+typedef void input_spool_document_fn(void *context, enum document_kind kind, uint64_t received_ns,
 			       const char *bytes, size_t size_bytes);
 
 /* 0 or -errno. Reads what earlier runs left and hands it over (`found` NULL: does not), then is
  * ready to append. Another process that has the folder open is -EWOULDBLOCK. */
-int spool_open(const struct spool_settings *settings, struct counters *counters,
-	       spool_document_fn *found, void *context, struct spool **out_spool);
+int input_spool_open(const struct input_spool_settings *settings, struct counters *counters,
+	       input_spool_document_fn *found, void *context, struct input_spool **out_spool);
 
 /* Commits what is left. */
-void spool_close(struct spool *spool);
+void input_spool_close(struct input_spool *spool);
 
 /* Remembers the document until the next commit. 0, or -ENOMEM. */
-int spool_append(struct spool *spool, enum document_kind kind, uint64_t received_ns,
+int input_spool_append(struct input_spool *spool, enum document_kind kind, uint64_t received_ns,
 		 const char *bytes, size_t size_bytes);
 
 /* Writes and syncs all that was appended: afterwards it is safe. 0, or -errno: then nothing of it
  * may be acknowledged, and it is tried again at the next commit. */
-int spool_commit(struct spool *spool);
+int input_spool_commit(struct input_spool *spool);
 
 /* Removes segments beyond the limits. */
-void spool_expire(struct spool *spool, uint64_t now_ns);
+void input_spool_expire(struct input_spool *spool, uint64_t now_ns);
 
-uint64_t spool_bytes(const struct spool *spool);
+uint64_t input_spool_bytes(const struct input_spool *spool);
