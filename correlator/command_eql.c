@@ -14,8 +14,8 @@ struct parsed_arguments {
 
 static const struct option options[] = {
 	{ NULL, OPTION_TEXT, AT(eql.query), "QUERY", "an event query, sequence or sample", 0, 0 },
-	{ "events", OPTION_TEXTS, AT(events), "FILE...", "NDJSON or JSON arrays, plain or .gz", 0,
-	  0 },
+	{ "events", OPTION_TEXTS, AT(events), "FILE...",
+	  "NDJSON or JSON arrays, plain or .gz; .evtx", 0, 0 },
 	{ "schema", OPTION_TEXT, AT(eql.schema), "FILE|JSON",
 	  "a JSON object of field to Elasticsearch type", 0, 0 },
 	{ "size", OPTION_COUNT, AT(eql.size), "N", "results at most (default all)", 0, 0 },
@@ -27,6 +27,8 @@ static const struct option options[] = {
 	  0, 0 },
 	{ "tiebreaker-field", OPTION_TEXT, AT(eql.tiebreaker_field), "FIELD", "default none", 0,
 	  0 },
+	{ "raw", OPTION_FLAG, AT(eql.raw), NULL,
+	  "match Windows events as they came, without making ECS of them", 0, 0 },
 	{ "explain", OPTION_FLAG, AT(eql.explain), NULL, "print the compiled program", 0, 0 },
 };
 

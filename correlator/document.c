@@ -1,5 +1,6 @@
 #include "correlator/document.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -7,7 +8,10 @@
 #include <string.h>
 #include <zlib.h>
 
+/* At least READ_BYTES are left free at the end of a file: they are the padding. */
 enum { READ_BYTES = 1 << 20, NS_PER_MS = 1000000 };
+
+static_assert((int)READ_BYTES >= (int)DOCUMENT_PADDING, "room behind the last text");
 
 /* --- files ------------------------------------------------------------------------------------ */
 

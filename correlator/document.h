@@ -15,7 +15,10 @@
 #include "collector/base/complaint.h"
 #include "collector/event.h"
 
-enum { DOCUMENT_NAME_MAX = 1024 }; /* bytes of a dotted path */
+enum {
+	DOCUMENT_NAME_MAX = 1024, /* bytes of a dotted path */
+	DOCUMENT_PADDING = 64,	  /* readable bytes behind every text of an opened file */
+};
 
 #define DOCUMENT_FILE_MAX ((size_t)8 << 30) /* bytes, inflated */
 

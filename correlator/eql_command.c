@@ -1,6 +1,4 @@
-/* The query, the fields that it may name, and the documents that satisfy a step of it. See
- * eql_command.h and eql_search.h.
- */
+/* The query and the fields that it may name. See eql_command.h and eql_search.h. */
 #include "correlator/eql_command.h"
 
 #include <errno.h>
@@ -9,11 +7,16 @@
 #include <string.h>
 
 #include "correlator/eql_search.h"
+#include "correlator/exit_code.h"
 #include "rules/eql.h"
 
-enum { CODE_DONE = 0, CODE_SCHEMA = 3, CODE_QUERY = 4, CODE_INPUT = 6 };
-
 /* --- fields ----------------------------------------------------------------------------------- */
+
+const char *eql_timestamp_field(const struct eql_search *search)
+{
+	const char *name = search->arguments->timestamp_field;
+	return name ? name : "@timestamp";
+}
 
 static const struct {
 	const char *name;
@@ -94,12 +97,6 @@ static bool read_schema(struct eql_search *search)
 	return ok;
 }
 
-static const char *timestamp_field(const struct eql_search *search)
-{
-	const char *name = search->arguments->timestamp_field;
-	return name ? name : "@timestamp";
-}
-
 static void learn_field(void *context, const char *path, size_t path_bytes, const json_t *value)
 {
 	(void)value;
@@ -161,194 +158,40 @@ static bool compile(struct eql_search *search, struct complaints *complaints)
 	return search->query != NULL;
 }
 
-/* --- documents -------------------------------------------------------------------------------- */
-
-/* What is needed only while documents are read. */
-struct reader {
-	struct eql_search *search;
-	struct event_builder *builder;
-	struct match_scratch *scratch;
-	step_id *steps;
-	size_t room;
-	uint64_t document_count;
-	uint64_t bad_count;
-	uint64_t untimed_count;
-	uint64_t refused_count;
-	bool seen[FIELD_MAX];
-};
-
-static bool keep_hit(struct reader *reader, const struct hit *hit, const struct event *event)
-{
-	struct eql_search *search = reader->search;
-	if (search->hit_count == reader->room) {
-		const size_t room = reader->room * 2 + 256;
-		struct hit *larger = realloc(search->hits, room * sizeof(*larger));
-		if (!larger)
-			return false;
-		search->hits = larger;
-		reader->room = room;
-	}
-	struct hit *kept = &search->hits[search->hit_count];
-	*kept = *hit;
-	kept->event = malloc(event->size_bytes);
-	kept->steps = arena_take(search->arena, (hit->step_count + 1) * sizeof(step_id));
-	if (!kept->event || !kept->steps) {
-		free(kept->event);
-		return false;
-	}
-	memcpy(kept->event, event, event->size_bytes);
-	memcpy(kept->steps, reader->steps, hit->step_count * sizeof(step_id));
-	json_incref(kept->tiebreaker);
-	search->hit_count++;
-	return true;
-}
-
-/* The time that rules order by. A sample knows no time: the order of the documents. */
-static bool set_time(struct reader *reader, const json_t *document, struct event *header)
-{
-	const struct eql_search *search = reader->search;
-	header->time_ns = UINT64_MAX;
-	if (search->rule->kind == RULE_SAMPLE) {
-		header->time_ns = search->hit_count;
-		return true;
-	}
-	const json_t *value = document_find(document, timestamp_field(search));
-	return value && document_value_time(value, &header->time_ns);
-}
-
-static bool search_document(struct reader *reader, const json_t *document,
-			    const struct document_text *text)
-{
-	struct eql_search *search = reader->search;
-	const char *tiebreaker_field = search->arguments->tiebreaker_field;
-	event_begin(reader->builder);
-	reader->refused_count +=
-		document_add_to_event(document, search->fields, reader->builder, reader->seen);
-	struct event *header = event_header(reader->builder);
-	header->datasets = UINT32_MAX;
-	header->tiebreaker = UINT64_MAX;
-	header->identity = search->hit_count + 1;
-	struct hit hit = { .text = *text };
-	hit.has_time = set_time(reader, document, header);
-	const struct event *event = event_end(reader->builder);
-	hit.step_count = ruleset_match(search->ruleset, reader->scratch, event, reader->steps);
-	if (hit.step_count == 0)
-		return true;
-	if (!hit.has_time && search->rule->kind == RULE_SEQUENCE) {
-		reader->untimed_count++;
-		return true;
-	}
-	if (tiebreaker_field)
-		hit.tiebreaker = (json_t *)(uintptr_t)document_find(document, tiebreaker_field);
-	return keep_hit(reader, &hit, event);
-}
-
-static bool search_file(struct reader *reader, struct document_file *file)
-{
-	struct document_text text;
-	bool ok = true;
-	while (ok && document_file_next(file, &text)) {
-		json_t *document = document_parse(&text);
-		reader->document_count++;
-		if (document) {
-			ok = search_document(reader, document, &text);
-		} else {
-			reader->bad_count++;
-			document_file_resume(file, &text);
-		}
-		json_decref(document);
-	}
-	reader->bad_count += document_file_skipped_count(file);
-	return ok;
-}
-
-static void print_warnings(const struct reader *reader)
-{
-	FILE *err = reader->search->err;
-	const struct fields *fields = reader->search->fields;
-	if (reader->bad_count)
-		fprintf(err, "warn eql: %" PRIu64 " lines or documents are no JSON objects\n",
-			reader->bad_count);
-	if (reader->untimed_count)
-		fprintf(err, "warn eql: %" PRIu64 " documents without a time in `%s` left out\n",
-			reader->untimed_count, timestamp_field(reader->search));
-	if (reader->refused_count)
-		fprintf(err, "warn eql: %" PRIu64 " values are not of their field's type\n",
-			reader->refused_count);
-	for (uint16_t i = FIELD_KNOWN_COUNT; i < fields_count(fields); i++)
-		if (fields_wanted(fields, i) && !reader->seen[i] && reader->document_count)
-			fprintf(err, "warn eql: no document has the field `%s`\n",
-				fields_name(fields, i));
-}
-
-static int search_files(struct eql_search *search, struct reader *reader)
-{
-	const struct eql_arguments *arguments = search->arguments;
-	int code = CODE_DONE;
-	search->files = arena_take(search->arena, (arguments->event_path_count + 1) *
-							  sizeof(struct document_file *));
-	reader->builder = event_builder_open(search->fields, &search->counters);
-	reader->scratch = match_scratch_open(search->ruleset);
-	reader->steps = calloc(ruleset_step_count(search->ruleset) + 1U, sizeof(step_id));
-	if (!search->files || !reader->builder || !reader->scratch || !reader->steps)
-		return CODE_INPUT;
-	for (size_t i = 0; i < arguments->event_path_count; i++) {
-		struct complaint complaint;
-		struct document_file *file;
-		if (!document_file_open(arguments->event_paths[i], &complaint, &file)) {
-			fputs("error ", search->err);
-			complaint_print(&complaint, search->err);
-			putc('\n', search->err);
-			code = CODE_INPUT;
-			continue;
-		}
-		search->files[search->file_count++] = file;
-		if (!search_file(reader, file))
-			return CODE_INPUT;
-	}
-	print_warnings(reader);
-	return code;
-}
+/* --- all of it -------------------------------------------------------------------------------- */
 
 static int run_search(struct eql_search *search)
 {
-	struct reader *reader = calloc(1, sizeof(*reader));
-	if (!reader)
-		return CODE_INPUT;
-	reader->search = search;
-	int code = search_files(search, reader);
-	event_builder_close(reader->builder);
-	match_scratch_close(reader->scratch);
-	free(reader->steps);
-	free(reader);
-	if (!eql_print_results(search)) {
-		fprintf(search->err, "error eql: %s\n", strerror(ENOMEM));
-		code = CODE_INPUT;
-	}
-	return code;
+	const int code = eql_search_files(search);
+	if (eql_print_results(search))
+		return code;
+	fprintf(search->err, "error eql: %s\n", strerror(ENOMEM));
+	return EXIT_INPUT;
 }
-
-/* --- all of it -------------------------------------------------------------------------------- */
 
 static int run_query(struct eql_search *search)
 {
 	const struct eql_arguments *arguments = search->arguments;
 	if (arguments->schema && !read_schema(search))
-		return CODE_SCHEMA;
-	set_type(search->fields, timestamp_field(search), FIELD_TYPE_DATE);
-	for (size_t i = 0; arguments->schema && i < arguments->event_path_count; i++)
-		learn_fields(search, arguments->event_paths[i]);
+		return EXIT_CONFIGURATION;
+	set_type(search->fields, eql_timestamp_field(search), FIELD_TYPE_DATE);
+	for (size_t i = 0; i < arguments->event_path_count; i++) {
+		if (eql_is_event_log(arguments->event_paths[i]))
+			fields_want_all(search->fields); /* what is found is printed whole */
+		else if (arguments->schema)
+			learn_fields(search, arguments->event_paths[i]);
+	}
 	struct complaints *complaints = calloc(1, sizeof(*complaints));
 	if (!complaints)
-		return CODE_INPUT;
+		return EXIT_INPUT;
 	const bool compiled = compile(search, complaints);
 	print_complaints(complaints, search->err);
 	free(complaints);
 	if (!compiled)
-		return CODE_QUERY;
+		return EXIT_RULES;
 	if (arguments->explain)
 		ruleset_print_program(search->ruleset, 0, search->out);
-	return arguments->event_path_count ? run_search(search) : CODE_DONE;
+	return arguments->event_path_count ? run_search(search) : EXIT_DONE;
 }
 
 int eql_command(const struct eql_arguments *arguments, FILE *out, FILE *err)
@@ -360,7 +203,7 @@ int eql_command(const struct eql_arguments *arguments, FILE *out, FILE *err)
 		.arena = arena_open(0),
 		.fields = fields_open(),
 	};
-	int code = CODE_INPUT;
+	int code = EXIT_INPUT;
 	if (search.arena && search.fields)
 		code = run_query(&search);
 	else

@@ -1,5 +1,9 @@
-/* eql_command.h: `procspan eql QUERY --events F...`: search files of JSON documents as
- * Elasticsearch would, and print what was found. Main thread only.
+/* eql_command.h: `procspan eql QUERY --events F...`: search files of events as Elasticsearch would,
+ * and print what was found. Main thread only.
+ *
+ * A document is matched as it is, when it is in ECS: when it has an event.category. Windows events
+ * as forwarders send them are matched as the sensor's normalisation sees them
+ * (collector/input/normaliser.h), and by those of their own fields that it leaves free.
  */
 #pragma once
 
@@ -10,7 +14,7 @@
 
 struct eql_arguments {
 	const char *query;
-	const char *const *event_paths; /* NDJSON, JSON arrays, gzip of either */
+	const char *const *event_paths; /* NDJSON, JSON arrays, gzip of either; .evtx */
 	size_t event_path_count;
 	/* A file, or the text itself, of a JSON object of field to Elasticsearch type; NULL =
 	 * none. With one, a field that nobody knows is refused unless it is optional, as with a
@@ -21,11 +25,13 @@ struct eql_arguments {
 	const char *tiebreaker_field; /* NULL = none: documents of equal time in their order */
 	uint64_t size;		      /* results at most; UINT64_MAX = all */
 	uint64_t samples_per_key;     /* of a sample; 0 = 1 */
+	bool raw;		      /* no normalisation: documents as they are */
 	bool explain;		      /* print the compiled program, and search only when there are
 					 files */
 };
 
-/* One JSON object a line on `out`: the document as it came for an event query,
+/* One JSON object a line on `out`: the document as it came (a record of
+ * an event log: its event in ECS) for an event query,
  * {"join_keys":[...],"events":[...]} for a sequence or sample, null in the slot of a missing event.
  * Words on `err`. Returns an exit code: 0, 3 (schema), 4 (query refused), 6 (a file is missing or
  * damaged). */

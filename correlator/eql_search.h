@@ -1,6 +1,7 @@
 /* eql_search.h: what the parts of `procspan eql` share. Only for correlator/eql_*.c.
  *
- *	eql_command.c   the query and its fields; which documents satisfy it (hits)
+ *	eql_command.c   the query and its fields
+ *	eql_documents.c which documents satisfy a step of it (hits)
  *	eql_result.c    hits to results: sequences, order, pipes, printing
  */
 #pragma once
@@ -10,6 +11,8 @@
 #include "correlator/eql_command.h"
 #include "rules/ast.h"
 #include "rules/ruleset.h"
+
+#define EQL_CATEGORY_FIELD "event.category" /* unless another one is named */
 
 /* A document that satisfies at least one step. */
 struct hit {
@@ -36,6 +39,16 @@ struct eql_search {
 	struct hit *hits;
 	size_t hit_count;
 };
+
+/* Where a document's time is. */
+const char *eql_timestamp_field(const struct eql_search *search);
+
+/* Is it a Windows event log (.evtx), by its first bytes? */
+bool eql_is_event_log(const char *path);
+
+/* Reads every file and keeps the hits. Returns an exit code; what can be read is searched
+ * nevertheless. */
+int eql_search_files(struct eql_search *search);
 
 /* Prints what the hits amount to. False without memory. */
 bool eql_print_results(struct eql_search *search);

@@ -74,6 +74,27 @@ static void write_file(char path[64], const char *text, bool packed)
 #define NDJSON LINE_1 "\n" LINE_2 "\n" LINE_3 "\n" LINE_4 "\n"
 #define ALL    UINT64_MAX
 
+/* Windows events as forwarders send them: a start of NXLog, the same of Winlogbeat, a connection.
+ */
+#define GUID "{5eed22bb-0799-6b04-17e8-000000000900}"
+#define RAW_START(id)                                                                              \
+	"{\"EventTime\":\"2026-11-23 04:30:01\",\"Hostname\":\"A\",\"EventID\":1,\"SourceName\":"  \
+	"\"Microsoft-Windows-Sysmon\",\"Channel\":\"Microsoft-Windows-Sysmon/Operational\","       \
+	"\"UtcTime\":\"2026-11-23 09:30:01.900\",\"ProcessGuid\":\"" GUID                          \
+	"\",\"ProcessId\":\"6120\",\"Image\":\"C:\\\\a\\\\cmd.exe\",\"RecordNumber\":" id "}"
+#define RAW_CONNECTION                                                                             \
+	"{\"@timestamp\":\"2026-11-23T09:30:03.000Z\",\"winlog\":{\"channel\":\"Microsoft-"        \
+	"Windows-"                                                                                 \
+	"Sysmon/Operational\",\"computer_name\":\"A\",\"event_id\":\"3\",\"provider_name\":"       \
+	"\"Microsoft-Windows-Sysmon\",\"event_data\":{\"UtcTime\":\"2026-11-23 09:30:02.500\","    \
+	"\"ProcessGuid\":\"" GUID "\",\"ProcessId\":\"6120\",\"Image\":\"C:\\\\a\\\\cmd.exe\","    \
+	"\"Protocol\":\"tcp\",\"Initiated\":\"true\",\"SourceIp\":\"10.0.0.1\",\"SourcePort\":"    \
+	"\"50000\",\"DestinationIp\":\"192.0.2.1\",\"DestinationPort\":\"443\"}}}"
+#define RAW_PAIR                                                                                   \
+	"sequence by process.entity_id [process where process.name : \"cmd.exe\" and event.type "  \
+	"== "                                                                                      \
+	"\"start\"] [network where destination.port == 443]"
+
 static const struct {
 	const char *name;
 	const char *documents;
@@ -187,6 +208,37 @@ static const struct {
 	  0,
 	  LINE_1 "\n" LINE_4 "\n",
 	  "3 lines or documents are no JSON objects" },
+	{ "a raw event is matched as what it means and printed as it came",
+	  RAW_START("7") "\n" RAW_CONNECTION "\n" LINE_1,
+	  { .query = "process where process.name == \"cmd.exe\" and event.type == \"start\"",
+	    .size = ALL },
+	  0,
+	  RAW_START("7") "\n",
+	  NULL },
+	{ "a raw event keeps the fields that it came with",
+	  RAW_START("7") "\n" RAW_START("8"),
+	  { .query = "process where RecordNumber == 8", .size = ALL },
+	  0,
+	  RAW_START("8") "\n",
+	  NULL },
+	{ "raw events make sequences",
+	  RAW_CONNECTION "\n" RAW_START("7") "\n",
+	  { .query = RAW_PAIR, .size = ALL },
+	  0,
+	  "{\"join_keys\":[\"" GUID "\"],\"events\":[" RAW_START("7") "," RAW_CONNECTION "]}\n",
+	  NULL },
+	{ "told so, raw events stay what they are",
+	  RAW_CONNECTION "\n" RAW_START("7") "\n",
+	  { .query = RAW_PAIR, .size = ALL, .raw = true },
+	  0,
+	  "",
+	  NULL },
+	{ "with another category field they are somebody's own documents",
+	  RAW_START("7"),
+	  { .query = "any where process.pid == 6120", .size = ALL, .category_field = "c" },
+	  0,
+	  "",
+	  NULL },
 	{ "nanoseconds count",
 	  "{\"@timestamp\":\"2020-01-01T00:00:00.000000002Z\"}{\"@timestamp\":1577836800000}",
 	  { .query = "any where true", .size = ALL },
@@ -248,6 +300,63 @@ static void explain_prints_the_program(void **state)
 	struct ran ran = run(&arguments);
 	assert_int_equal(ran.code, 0);
 	assert_true(ran.out[0] != '\0');
+	ran_free(&ran);
+}
+
+/* --- files of others --------------------------------------------------------------------------
+ */
+
+static size_t count_lines(const char *text)
+{
+	size_t count = 0;
+	for (; *text; text++)
+		count += *text == '\n';
+	return count;
+}
+
+static void processes_of_the_demo_are_found_in_its_raw_events(void **state)
+{
+	(void)state;
+	const char *const paths[1] = { "tests/golden/demo/events.ndjson" };
+	struct eql_arguments arguments = {
+		.query = "sequence by process.entity_id [process where process.name : \"cmd.exe\" "
+			 "and event.type == \"start\"] [network where process.name : "
+			 "\"cmd.exe\"]",
+		.size = ALL,
+		.event_paths = paths,
+		.event_path_count = 1,
+	};
+	struct ran ran = run(&arguments);
+	assert_int_equal(ran.code, 0);
+	assert_string_equal(ran.err, "");
+	assert_true(count_lines(ran.out) > 0);
+	ran_free(&ran);
+	arguments.raw = true;
+	ran = run(&arguments);
+	assert_string_equal(ran.out, "");
+	ran_free(&ran);
+}
+
+static void records_of_an_event_log_are_printed_in_ecs(void **state)
+{
+	(void)state;
+	const char *path = shared_path("ingest/evtx/sysmon-11-registry.evtx");
+	if (!path)
+		skip();
+	const char *const paths[1] = { path };
+	const struct eql_arguments arguments = { .query = "any where event.code != null",
+						 .size = ALL,
+						 .event_paths = paths,
+						 .event_path_count = 1 };
+	struct ran ran = run(&arguments);
+	assert_int_equal(ran.code, 0);
+	assert_true(count_lines(ran.out) > 0);
+	for (const char *at = ran.out; *at; at = strchr(at, '\n') + 1) {
+		json_t *line = json_loadb(at, strcspn(at, "\n"), 0, NULL);
+		assert_non_null(json_object_get(line, "@timestamp"));
+		assert_non_null(json_object_get(json_object_get(line, "event"), "category"));
+		json_decref(line);
+	}
 	ran_free(&ran);
 }
 
@@ -430,6 +539,8 @@ int main(void)
 		cmocka_unit_test(every_case_prints_what_it_should),
 		cmocka_unit_test(damaged_and_missing_files_are_said),
 		cmocka_unit_test(explain_prints_the_program),
+		cmocka_unit_test(processes_of_the_demo_are_found_in_its_raw_events),
+		cmocka_unit_test(records_of_an_event_log_are_printed_in_ecs),
 		cmocka_unit_test(conformance_cases_give_what_elasticsearch_gives),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
