@@ -64,11 +64,9 @@ struct flow_event {
 			       none */
 	struct ip_address source;
 	struct ip_address destination;
-	struct ip_address
-		tunnel_source; /* outer addresses of the innermost tunnel; all zero = none */
+	struct ip_address tunnel_source; /* outer, of the innermost tunnel; all zero = none */
 	struct ip_address tunnel_destination;
-	uint64_t flow_id; /* stable from run to run: from the five-tuple, VLANs, tunnel and start_ns
-			   */
+	uint64_t flow_id;  /* from five-tuple, VLANs, tunnel and start_ns: the same in every run */
 	uint64_t start_ns; /* Unix time of the first packet */
 	uint64_t last_ns;  /* of the latest packet */
 	struct flow_half from_source;
@@ -98,8 +96,7 @@ struct wire_name {
 	char detail[WIRE_DETAIL_MAX + 1];
 };
 
-/* "Nothing older than this will follow from me": sent by every source now and then, and UINT64_MAX
- * at its end. */
+/* "Nothing older than this will follow from me": sent by every source now and then. */
 struct watermark {
 	uint32_t record_kind; /* RECORD_WATERMARK */
 	uint32_t unused;

@@ -14,6 +14,7 @@
 enum {
 	SOURCES_MAX = 64,
 	RECORDS_PER_TURN = 64, /* taken from one ring before the next one gets its turn */
+	RING_HEADER_BYTES = 8, /* of each record (ring_record_max) */
 };
 
 static const size_t default_ring_bytes = HARD(4U << 20, 1U << 18);
@@ -30,7 +31,10 @@ struct source {
 	struct counters counters; /* written by the source's thread */
 	_Atomic uint64_t done_bytes;
 	_Atomic uint64_t total_bytes;
-	uint64_t watermark_ns; /* the correlator thread's copy */
+
+	/* the correlator thread's own */
+	uint64_t watermark_ns;
+	bool drained;
 };
 
 struct pipeline {
@@ -48,8 +52,7 @@ struct pipeline {
 	struct shuffle *shuffle;
 };
 
-/* --- sources -------------------------------------------------------------------------------------
- */
+/* --- sources ---------------------------------------------------------------------------------- */
 
 struct counters *source_counters(struct source *source)
 {
@@ -77,9 +80,11 @@ void source_await_events(struct source *source)
 		ring_nap();
 }
 
-/* Room in the ring: a lossless source waits for it. */
+/* Room in the ring: a lossless source waits for it, unless it can never come. */
 static void *reserve(struct source *source, size_t size_bytes)
 {
+	if (size_bytes > ring_record_max(source->ring))
+		return NULL;
 	for (;;) {
 		void *room = ring_reserve(source->ring, size_bytes);
 		if (room || !source->settings.lossless)
@@ -171,8 +176,7 @@ static void *source_main(void *argument)
 	return NULL;
 }
 
-/* --- shuffling: records are collected, then handed over in a random order
- * -------------------------- */
+/* --- shuffling: records are collected, then handed over in a random order --------------------- */
 
 struct shuffle {
 	void **records; /* copies, each behind its size */
@@ -209,8 +213,7 @@ static uint64_t next_random(uint64_t *state)
 	return *state * UINT64_C(2685821657736338717);
 }
 
-/* --- the correlator thread
- * ------------------------------------------------------------------------ */
+/* --- the correlator thread -------------------------------------------------------------------- */
 
 static void dispatch(struct pipeline *pipeline, const void *record, size_t size_bytes)
 {
@@ -247,19 +250,33 @@ static bool take_records(struct pipeline *pipeline, struct source *source)
 			dispatch(pipeline, record, size_bytes);
 	}
 	ring_release(source->ring);
-	if (taken == 0 && ring_drained(source->ring))
-		source->watermark_ns = UINT64_MAX;
+	source->drained = taken == 0 && ring_drained(source->ring);
 	return taken > 0;
 }
 
-/* The time up to which every source is complete. */
-static uint64_t least_watermark(const struct pipeline *pipeline)
+/* The time up to which every source is complete. False: all have ended. An end is not a time: a
+ * capture may well hold a packet of the last nanosecond that there is. */
+static bool least_watermark(const struct pipeline *pipeline, uint64_t *out_least_ns)
 {
-	uint64_t least_ns = UINT64_MAX;
-	for (size_t i = 0; i < pipeline->source_count; i++)
-		if (pipeline->sources[i]->watermark_ns < least_ns)
-			least_ns = pipeline->sources[i]->watermark_ns;
-	return least_ns;
+	bool any = false;
+	*out_least_ns = UINT64_MAX;
+	for (size_t i = 0; i < pipeline->source_count; i++) {
+		const struct source *source = pipeline->sources[i];
+		any |= !source->drained;
+		if (!source->drained && source->watermark_ns < *out_least_ns)
+			*out_least_ns = source->watermark_ns;
+	}
+	return any;
+}
+
+/* Tells the correlator the watermark when it has moved far enough. */
+static void advance(struct pipeline *pipeline, uint64_t watermark_ns)
+{
+	if (pipeline->shuffle || watermark_ns < pipeline->told_ns ||
+	    watermark_ns - pipeline->told_ns < advance_step_ns)
+		return;
+	correlator_advance(pipeline->correlator, watermark_ns);
+	pipeline->told_ns = watermark_ns;
 }
 
 static void hand_over_shuffled(struct pipeline *pipeline)
@@ -286,13 +303,10 @@ static void *correlator_main(void *argument)
 		bool busy = false;
 		for (size_t i = 0; i < pipeline->source_count; i++)
 			busy |= take_records(pipeline, pipeline->sources[i]);
-		const uint64_t watermark_ns = least_watermark(pipeline);
-		if (watermark_ns == UINT64_MAX)
+		uint64_t watermark_ns;
+		if (!least_watermark(pipeline, &watermark_ns))
 			break;
-		if (!pipeline->shuffle && watermark_ns >= pipeline->told_ns + advance_step_ns) {
-			correlator_advance(pipeline->correlator, watermark_ns);
-			pipeline->told_ns = watermark_ns;
-		}
+		advance(pipeline, watermark_ns);
 		if (!busy)
 			ring_nap();
 	}
@@ -305,8 +319,7 @@ static void *correlator_main(void *argument)
 	return NULL;
 }
 
-/* --- the main thread
- * ------------------------------------------------------------------------------ */
+/* --- the main thread -------------------------------------------------------------------------- */
 
 struct pipeline *pipeline_open(const struct pipeline_settings *settings)
 {
@@ -326,15 +339,28 @@ struct pipeline *pipeline_open(const struct pipeline_settings *settings)
 	return pipeline;
 }
 
+/* So that the largest event fits, should it satisfy every step of the rules. */
+static size_t usual_ring_bytes(const struct ruleset *ruleset)
+{
+	const size_t steps_bytes = ruleset_step_count(ruleset) * sizeof(step_id);
+	const size_t least_bytes = 2 * (EVENT_SIZE_MAX + steps_bytes + RING_HEADER_BYTES);
+	return least_bytes > default_ring_bytes ? least_bytes : default_ring_bytes;
+}
+
 bool pipeline_add(struct pipeline *pipeline, const struct source_settings *settings)
 {
-	struct source *source =
-		pipeline->source_count < SOURCES_MAX ? calloc(1, sizeof(*source)) : NULL;
+	if (pipeline->source_count == SOURCES_MAX) {
+		errno = ENOSPC;
+		return false;
+	}
+	struct source *source = calloc(1, sizeof(*source));
 	if (!source)
 		return false;
 	source->settings = *settings;
 	source->pipeline = pipeline;
-	source->ring = ring_open(settings->ring_bytes ? settings->ring_bytes : default_ring_bytes);
+	source->ring =
+		ring_open(settings->ring_bytes ? settings->ring_bytes
+					       : usual_ring_bytes(pipeline->settings.ruleset));
 	if (!source->ring) {
 		free(source);
 		return false;

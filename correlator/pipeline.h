@@ -3,8 +3,9 @@
  *	source threads (captures, host events)  -- one ring each -->  correlator thread  -- sink -->
  *
  * A source reads, decodes and normalises on its own thread and pushes records (collector/event.h,
- *record_kind). The correlator thread takes them in any order, keeps the watermark (the least of all
- *sources') and owns all joined state. A pipeline is made, started and closed by the main thread.
+ * record_kind). The correlator thread takes them in any order, keeps the watermark (the least of
+ * all sources') and owns all joined state. A pipeline is made, started and closed by the main
+ * thread.
  */
 #pragma once
 
@@ -25,11 +26,9 @@ struct source_settings {
 	const char *name; /* of the thread: at most 15 bytes */
 	source_run_fn *run;
 	void *context;
-	bool lossless;	   /* wait when the ring is full (files); a live tap counts flow_events_lost
-			      instead */
-	bool without_time; /* its records are ahead of the wire's time line, so it holds the
-			      watermark back until it ends */
-	size_t ring_bytes; /* 0 = default */
+	bool lossless;	   /* wait when the ring is full (files); else count flow_events_lost */
+	bool without_time; /* not in order of time: holds the watermark back until it ends */
+	size_t ring_bytes; /* 0 = takes any record; less, and what is too large is lost, counted */
 };
 
 struct pipeline_settings {
@@ -51,7 +50,7 @@ bool pipeline_add(struct pipeline *pipeline, const struct source_settings *setti
 
 bool pipeline_start(struct pipeline *pipeline);
 
-/* Asks the sources to stop; what they have read is still processed. From any thread, or a signal
+/* Asks the sources to stop; what they have read is still processed. From any thread or a signal
  * handler. */
 void pipeline_stop(struct pipeline *pipeline);
 
@@ -67,8 +66,7 @@ const struct correlator *pipeline_correlator(const struct pipeline *pipeline);
 
 void pipeline_close(struct pipeline *pipeline);
 
-/* --- for sources, on their own thread ------------------------------------------------------------
- */
+/* --- for sources, on their own thread --------------------------------------------------------- */
 
 struct counters *source_counters(struct source *source);
 bool source_stopping(const struct source *source);
