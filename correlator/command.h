@@ -2,6 +2,9 @@
  * commands.def. */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "correlator/exit_code.h"
 
 /* Main's words after the verb. Returns an exit code. */
@@ -12,8 +15,8 @@ typedef int command_fn(int argument_count, char *const *arguments);
 #undef COMMAND
 
 /* True if any word is --help or -h. */
-int command_wants_help(int argument_count, char *const *arguments);
+bool command_wants_help(int argument_count, char *const *arguments);
 
 /* Where bundled rules and demo data are: $PROCSPAN_DATA, beside an installed binary, or the source
  * tree that the binary was built in. Writes DIR/relative; false when none of them has it. */
-int data_path(const char *relative, char *out_path, unsigned long size_bytes);
+bool data_path(const char *relative, char *out_path, size_t size_bytes);

@@ -35,15 +35,15 @@ static void print_help(FILE *stream)
 	      stream);
 }
 
-int command_wants_help(int argument_count, char *const *arguments)
+bool command_wants_help(int argument_count, char *const *arguments)
 {
 	for (int i = 0; i < argument_count; i++)
 		if (strcmp(arguments[i], "--help") == 0 || strcmp(arguments[i], "-h") == 0)
-			return 1;
-	return 0;
+			return true;
+	return false;
 }
 
-int data_path(const char *relative, char *out_path, unsigned long size_bytes)
+bool data_path(const char *relative, char *out_path, size_t size_bytes)
 {
 	char binary[PATH_MAX];
 	const ssize_t size = readlink("/proc/self/exe", binary, sizeof(binary) - 1);
@@ -60,9 +60,9 @@ int data_path(const char *relative, char *out_path, unsigned long size_bytes)
 	for (size_t i = 0; slash && i < sizeof(beside) / sizeof(beside[0]); i++) {
 		snprintf(out_path, size_bytes, "%s/%s/%s", binary, beside[i], relative);
 		if (access(out_path, R_OK) == 0)
-			return 1;
+			return true;
 	}
-	return 0;
+	return false;
 }
 
 static int unknown_command(const char *word)

@@ -7,6 +7,8 @@
 #define MS_NS	  UINT64_C(1000000)
 #define SECOND_NS UINT64_C(1000000000)
 
+#define ROWS(table) (sizeof(table) / sizeof((table)[0]))
+
 struct unit {
 	const char *name;
 	uint64_t factor;
@@ -50,12 +52,12 @@ static bool parse_with_unit(const char *text, const struct unit *units, size_t u
 
 bool duration_parse(const char *text, uint64_t *out_ns)
 {
-	return parse_with_unit(text, durations, sizeof(durations) / sizeof(durations[0]), out_ns);
+	return parse_with_unit(text, durations, ROWS(durations), out_ns);
 }
 
 bool size_parse(const char *text, uint64_t *out_bytes)
 {
-	return parse_with_unit(text, sizes, sizeof(sizes) / sizeof(sizes[0]), out_bytes);
+	return parse_with_unit(text, sizes, ROWS(sizes), out_bytes);
 }
 
 static bool count_parse(const char *text, uint64_t *out_count)
@@ -118,10 +120,14 @@ const char *nearest_name(const char *word, const char *const *names, size_t coun
 	return nearest;
 }
 
-static bool unknown_option(const struct option *options, size_t count, const char *word,
-			   struct complaint *complaint)
+/* Always -1, like take_option. */
+static int refuse_unknown(const struct option *options, size_t count, const char *name,
+			  size_t name_bytes, struct complaint *complaint)
 {
 	enum { ROWS_MAX = 64 };
+	char word[NAME_MAX_BYTES + 1];
+	snprintf(word, sizeof(word), "%.*s",
+		 (int)(name_bytes < NAME_MAX_BYTES ? name_bytes : NAME_MAX_BYTES), name);
 	const char *names[ROWS_MAX];
 	size_t name_count = 0;
 	for (size_t i = 0; i < count && name_count < ROWS_MAX; i++)
@@ -129,13 +135,14 @@ static bool unknown_option(const struct option *options, size_t count, const cha
 			names[name_count++] = options[i].name;
 	const char *near = nearest_name(word, names, name_count);
 	if (near)
-		return complain(complaint, NULL, 0, 0, "unknown option --%s; did you mean --%s?",
-				word, near);
-	return complain(complaint, NULL, 0, 0, "unknown option --%s; see --help", word);
+		complain(complaint, NULL, 0, 0, "unknown option --%s; did you mean --%s?", word,
+			 near);
+	else
+		complain(complaint, NULL, 0, 0, "unknown option --%s; see --help", word);
+	return -1;
 }
 
-/* --- parsing ------------------------------------------------------------------------------------
- */
+/* --- parsing ---------------------------------------------------------------------------------- */
 
 static bool add_text(struct option_texts *texts, const char *text)
 {
@@ -168,6 +175,29 @@ static const char *expectation(enum option_kind kind)
 	default:
 		return "a value";
 	}
+}
+
+/* "15m": the number in the largest unit that it is a multiple of. */
+static void print_limit(enum option_kind kind, uint64_t number, char *out_text, size_t size_bytes)
+{
+	const struct unit *units = kind == OPTION_DURATION ? durations : sizes;
+	size_t i = kind == OPTION_DURATION ? ROWS(durations)
+		   : kind == OPTION_SIZE   ? ROWS(sizes)
+					   : 0;
+	while (i > 0 && (number == 0 || number % units[i - 1].factor != 0))
+		i--;
+	snprintf(out_text, size_bytes, "%" PRIu64 "%s", i ? number / units[i - 1].factor : number,
+		 i ? units[i - 1].name : "");
+}
+
+static bool refuse_range(const struct option *option, const char *text, struct complaint *complaint)
+{
+	char minimum[32];
+	char maximum[32];
+	print_limit(option->kind, option->minimum, minimum, sizeof(minimum));
+	print_limit(option->kind, option->maximum, maximum, sizeof(maximum));
+	return complain(complaint, NULL, 0, 0, "--%s %s: out of range, %s to %s", option->name,
+			text, minimum, maximum);
 }
 
 static bool set_value(const struct option *option, void *target, const char *text,
@@ -210,9 +240,7 @@ static bool set_value(const struct option *option, void *target, const char *tex
 	if (option->kind == OPTION_PERCENT)
 		return true;
 	if (!in_range(option, number))
-		return complain(complaint, NULL, 0, 0,
-				"--%s %s: out of range, %" PRIu64 " to %" PRIu64, option->name,
-				text, option->minimum, option->maximum);
+		return refuse_range(option, text, complaint);
 	*(uint64_t *)place = number;
 	return true;
 }
@@ -241,41 +269,73 @@ static const struct option *find_positional(const struct option *options, size_t
 	return NULL;
 }
 
+static bool begins_option(const char *word)
+{
+	return strncmp(word, "--", 2) == 0;
+}
+
+static bool take_positional(const struct option *options, size_t count, void *target,
+			    const char *word, struct complaint *complaint)
+{
+	const struct option *positional = find_positional(options, count, target);
+	if (!positional)
+		return complain(complaint, NULL, 0, 0, "unexpected argument %s; see --help", word);
+	return set_value(positional, target, word, complaint);
+}
+
+/* The words behind a list's option, up to the next option. Returns how many, or -1: refused. */
+static int take_list(const struct option *option, void *target, int word_count, char *const *words,
+		     struct complaint *complaint)
+{
+	int taken = 0;
+	for (; taken < word_count && !begins_option(words[taken]); taken++)
+		if (!set_value(option, target, words[taken], complaint))
+			return -1;
+	return taken;
+}
+
+/* The option at words[0] and its values. Returns how many words, or -1: refused. */
+static int take_option(const struct option *options, size_t count, void *target, int word_count,
+		       char *const *words, struct complaint *complaint)
+{
+	const char *name = words[0] + 2;
+	const size_t name_bytes = strcspn(name, "=");
+	const char *value = name[name_bytes] ? name + name_bytes + 1 : NULL;
+	const struct option *option = find_option(options, count, name, name_bytes);
+	if (!option)
+		return refuse_unknown(options, count, name, name_bytes, complaint);
+	if (option->kind == OPTION_FLAG) {
+		if (value) {
+			complain(complaint, NULL, 0, 0, "--%s takes no value", option->name);
+			return -1;
+		}
+		return set_value(option, target, "", complaint) ? 1 : -1;
+	}
+	if (value)
+		return set_value(option, target, value, complaint) ? 1 : -1;
+	if (word_count < 2 || begins_option(words[1])) {
+		complain(complaint, NULL, 0, 0, "--%s: missing %s", option->name, option->argument);
+		return -1;
+	}
+	if (option->kind != OPTION_TEXTS)
+		return set_value(option, target, words[1], complaint) ? 2 : -1;
+	const int taken = take_list(option, target, word_count - 1, words + 1, complaint);
+	return taken < 0 ? -1 : 1 + taken;
+}
+
 bool options_parse(const struct option *options, size_t count, void *target, int argument_count,
 		   char *const *arguments, struct complaint *complaint)
 {
-	for (int i = 0; i < argument_count; i++) {
-		const char *word = arguments[i];
-		if (strncmp(word, "--", 2) != 0) {
-			const struct option *positional = find_positional(options, count, target);
-			if (!positional)
-				return complain(complaint, NULL, 0, 0,
-						"unexpected argument %s; see --help", word);
-			if (!set_value(positional, target, word, complaint))
-				return false;
-			continue;
-		}
-		const char *name = word + 2;
-		const char *equals = strchr(name, '=');
-		const size_t name_bytes = equals ? (size_t)(equals - name) : strlen(name);
-		const struct option *option = find_option(options, count, name, name_bytes);
-		if (!option)
-			return unknown_option(options, count, name, complaint);
-		if (option->kind == OPTION_FLAG && equals)
-			return complain(complaint, NULL, 0, 0, "--%s takes no value", option->name);
-		if (option->kind != OPTION_FLAG && !equals &&
-		    (i + 1 == argument_count || strncmp(arguments[i + 1], "--", 2) == 0))
-			return complain(complaint, NULL, 0, 0, "--%s: missing %s", option->name,
-					option->argument);
-		const char *value = equals			  ? equals + 1
-				    : option->kind == OPTION_FLAG ? ""
-								  : arguments[++i];
-		if (!set_value(option, target, value, complaint))
+	for (int i = 0; i < argument_count;) {
+		int taken = 1;
+		if (begins_option(arguments[i]))
+			taken = take_option(options, count, target, argument_count - i,
+					    arguments + i, complaint);
+		else if (!take_positional(options, count, target, arguments[i], complaint))
 			return false;
-		while (option->kind == OPTION_TEXTS && !equals && i + 1 < argument_count &&
-		       strncmp(arguments[i + 1], "--", 2) != 0)
-			if (!set_value(option, target, arguments[++i], complaint))
-				return false;
+		if (taken < 0)
+			return false;
+		i += taken;
 	}
 	return true;
 }

@@ -1,9 +1,10 @@
 /* options.h: command lines from tables: one row per option gives its parsing, its range check, its
- *help line and its shell completion. Main thread only.
+ * help line and its shell completion. Main thread only.
  *
- *	--name VALUE, --name=VALUE, --flag; an option that takes many values takes all up to the
- *next one that begins with --. Durations and sizes carry units ("15m", "256MB"); a bare number is
- *refused.
+ *	--name VALUE, --name=VALUE, --flag
+ *
+ * An option that takes many values takes all up to the next one that begins with --. Durations
+ * and sizes carry units ("15m", "256MB"); a bare number is refused.
  */
 #pragma once
 

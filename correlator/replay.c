@@ -51,8 +51,7 @@ void replay_defaults(struct replay_arguments *arguments)
 	};
 }
 
-/* --- what the correlator says -------------------------------------------------------------------
- */
+/* --- what the correlator says ----------------------------------------------------------------- */
 
 static void take_alert(void *context, const struct alert *alert)
 {
@@ -68,8 +67,7 @@ static void take_flow(void *context, const struct settled_flow *flow)
 		replay->flows_failed = true;
 }
 
-/* --- opening: each step returns an exit code
- * --------------------------------------------------------- */
+/* --- opening: each step returns an exit code -------------------------------------------------- */
 
 static void print_complaints(const struct complaints *complaints)
 {
@@ -79,6 +77,12 @@ static void print_complaints(const struct complaints *complaints)
 	}
 	if (complaints->omitted_count)
 		fprintf(stderr, "... and %zu more\n", complaints->omitted_count);
+}
+
+static int no_memory(void)
+{
+	log_error("cannot start");
+	return EXIT_PERMISSION;
 }
 
 static int open_rules(struct replay *replay)
@@ -97,17 +101,22 @@ static int open_rules(struct replay *replay)
 	}
 	struct ruleset_builder *builder = ruleset_builder_open(replay->fields);
 	struct complaints *complaints = calloc(1, sizeof(*complaints));
-	bool good = builder && complaints;
-	for (size_t i = 0; i < paths.count && builder && complaints; i++)
-		good &= ruleset_add_path(builder, paths.items[i], complaints);
-	if (complaints)
-		print_complaints(complaints);
-	free(complaints);
-	if (good)
-		replay->ruleset = ruleset_build(builder);
-	else
+	if (!builder || !complaints) {
 		ruleset_builder_close(builder);
-	return replay->ruleset ? EXIT_DONE : EXIT_RULES;
+		free(complaints);
+		return no_memory();
+	}
+	bool good = true;
+	for (size_t i = 0; i < paths.count; i++)
+		good &= ruleset_add_path(builder, paths.items[i], complaints);
+	print_complaints(complaints);
+	free(complaints);
+	if (!good) {
+		ruleset_builder_close(builder);
+		return EXIT_RULES;
+	}
+	replay->ruleset = ruleset_build(builder);
+	return replay->ruleset ? EXIT_DONE : no_memory();
 }
 
 static int open_inputs(struct replay *replay)
@@ -121,11 +130,12 @@ static int open_inputs(struct replay *replay)
 		good = false;
 	}
 	struct complaints *complaints = calloc(1, sizeof(*complaints));
-	if (arguments->pcaps.count && complaints)
+	if (!complaints)
+		return no_memory();
+	if (arguments->pcaps.count)
 		good &= capture_open_files(arguments->pcaps.items, arguments->pcaps.count,
 					   complaints, &replay->capture);
-	if (complaints)
-		print_complaints(complaints);
+	print_complaints(complaints);
 	free(complaints);
 	return good ? EXIT_DONE : EXIT_INPUT;
 }
@@ -203,26 +213,26 @@ static int open_pipeline(struct replay *replay)
 	replay->pipeline = pipeline_open(&settings);
 	if (replay->pipeline && add_sources(replay) && pipeline_start(replay->pipeline))
 		return EXIT_DONE;
-	log_error("cannot start");
-	return EXIT_PERMISSION;
+	return no_memory();
 }
 
-/* --- running
- * ------------------------------------------------------------------------------------------ */
+/* --- running ---------------------------------------------------------------------------------- */
 
-static struct pipeline *volatile_pipeline; /* for the signal handler alone */
+/* For the signal handler alone, which runs on the main thread. */
+static struct pipeline *volatile stoppable;
 static volatile sig_atomic_t interrupted;
 
 static void on_signal(int signal_number)
 {
 	(void)signal_number;
 	interrupted = 1;
-	pipeline_stop(volatile_pipeline);
+	if (stoppable)
+		pipeline_stop(stoppable);
 }
 
 static void catch_signals(struct pipeline *pipeline)
 {
-	volatile_pipeline = pipeline;
+	stoppable = pipeline;
 	const struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
@@ -266,8 +276,7 @@ static void wait_for_end(const struct replay *replay, double started)
 		fputs("\r\033[K", stderr);
 }
 
-/* --- ending
- * --------------------------------------------------------------------------------------------- */
+/* --- ending ----------------------------------------------------------------------------------- */
 
 static void print_faults(const struct replay *replay)
 {
@@ -288,7 +297,7 @@ static int finish(struct replay *replay, double started)
 	uint64_t done_bytes;
 	uint64_t total_bytes;
 	if (!counters)
-		return EXIT_PERMISSION;
+		return no_memory();
 	print_faults(replay);
 	pipeline_read(replay->pipeline, counters, &done_bytes, &total_bytes);
 	const bool delivered = output_close(replay->output, counters);
@@ -315,12 +324,18 @@ static int finish(struct replay *replay, double started)
 		return EXIT_UNDELIVERABLE;
 	if (inputs_failed(replay))
 		return EXIT_INPUT;
-	return sums_hold && loss_percent <= replay->arguments->max_loss_percent ? EXIT_DONE
-										: EXIT_LOSS;
+	if (loss_percent > replay->arguments->max_loss_percent) {
+		log_errorx("%.3f %% of the packets were lost, more than --max-loss %g%% allows; "
+			   "packets_flow_table_full means: raise --max-flows",
+			   loss_percent, replay->arguments->max_loss_percent);
+		return EXIT_LOSS;
+	}
+	return sums_hold ? EXIT_DONE : EXIT_LOSS;
 }
 
 static void replay_close(struct replay *replay)
 {
+	stoppable = NULL; /* a signal may still come */
 	pipeline_close(replay->pipeline);
 	capture_close(replay->capture);
 	if (replay->output) {
@@ -340,10 +355,10 @@ int replay_run(const struct replay_arguments *arguments)
 	log_set_level(arguments->verbose ? LOG_INFO : LOG_WARN);
 	struct replay *replay = calloc(1, sizeof(*replay));
 	if (!replay)
-		return EXIT_PERMISSION;
+		return no_memory();
 	replay->arguments = arguments;
 	replay->fields = fields_open();
-	int code = replay->fields ? EXIT_DONE : EXIT_PERMISSION;
+	int code = replay->fields ? EXIT_DONE : no_memory();
 	if (code == EXIT_DONE) {
 		correlator_want_fields(replay->fields);
 		output_want_fields(replay->fields);

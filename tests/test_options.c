@@ -25,7 +25,8 @@ static const struct option rows[] = {
 	{ NULL, OPTION_TEXT, AT(verb), "VERB", "positional", 0, 0 },
 	{ "file", OPTION_TEXTS, AT(files), "FILE...", "many", 0, 0 },
 	{ "name", OPTION_TEXT, AT(name), "NAME", "one", 0, 0 },
-	{ "wait", OPTION_DURATION, AT(wait_ns), "TIME", "duration", 0, 0 },
+	{ "wait", OPTION_DURATION, AT(wait_ns), "TIME", "duration", 1000000,
+	  86400 * UINT64_C(1000000000) },
 	{ "room", OPTION_SIZE, AT(room_bytes), "SIZE", "size", 0, 0 },
 	{ "count", OPTION_COUNT, AT(count), "N", "count", 1, 100 },
 	{ "loss", OPTION_PERCENT, AT(percent), "P", "percent", 0, 0 },
@@ -56,7 +57,7 @@ static void every_kind_is_read(void **state)
 	assert_string_equal(target.verb, "go");
 	assert_int_equal(target.files.count, 2);
 	assert_string_equal(target.files.items[1], "b");
-	assert_int_equal(target.wait_ns, 15 * 60 * UINT64_C(1000000000));
+	assert_int_equal(target.wait_ns, 900 * UINT64_C(1000000000));
 	assert_int_equal(target.room_bytes, 64 << 20);
 	assert_int_equal(target.count, 7);
 	assert_true(target.percent == 0.5);
@@ -77,10 +78,14 @@ static void what_cannot_be_read_is_refused_with_a_reason(void **state)
 		{ { "--wait", "99999999999999d", NULL }, "expected a duration" },
 		{ { "--room", "64", NULL }, "expected a size" },
 		{ { "--count", "0", NULL }, "out of range" },
+		{ { "--wait", "25h", NULL }, "out of range, 1ms to 1d" },
 		{ { "--count", "seven", NULL }, "expected a whole number" },
 		{ { "--loss", "5", NULL }, "expected a percentage" },
 		{ { "--nmae", "x", NULL }, "did you mean --name?" },
+		{ { "--nmae=a-long-value", NULL, NULL }, "did you mean --name?" },
+		{ { "--nothing-like-it", NULL, NULL }, "--nothing-like-it; see --help" },
 		{ { "--name", NULL, NULL }, "missing NAME" },
+		{ { "--name", "--quiet", NULL }, "missing NAME" },
 		{ { "--quiet=yes", NULL, NULL }, "takes no value" },
 		{ { "go", "again", NULL }, "unexpected argument again" },
 	};
