@@ -18,6 +18,8 @@ PACKAGES  := gcc g++ make git pkg-config clang llvm bpftool libbpf-dev libpcap-d
              libcmocka-dev libsimdjson-dev libtomlplusplus-dev libevent-dev libssl-dev zlib1g-dev \
              libzstd-dev libexpat1-dev libevtx-dev libbfio-dev libpcre2-dev
 
+LINTERS   := clang-format clang-tidy
+
 WARNINGS  := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wvla \
              -Wcast-qual -Wwrite-strings -Wformat=2 -Wimplicit-fallthrough -Wpointer-arith \
              $(if $(CI),-Werror)
@@ -51,7 +53,7 @@ OBJECTS   := $(SOURCES:%.c=$(B)/%.o) $(CXXSOURCES:%.cc=$(B)/%.o)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all packages demo check check-quick unit fuzz bench bench-peers lint format install clean
+.PHONY: all packages compile_commands.json demo check check-quick unit fuzz bench bench-peers lint format install clean
 
 all: $(B)/procspan
 	$(Q)ln -sf $(B)/procspan procspan
@@ -110,20 +112,27 @@ bench: packages
 	@for bench in $(BENCHES:%=$(B)/tests/%); do echo "== $$(basename $$bench)"; $$bench || exit 1; done
 
 lint:
-	@tests/lint.sh
+	@tests/packages.sh $(PACKAGES) $(LINTERS)
+	@tests/lint.sh $(FILES)
 
 format:
-	@clang-format -i $$(git ls-files '*.c' '*.h')
+	@tests/packages.sh clang-format
+	@clang-format -i $$(git ls-files '*.c' '*.h' '*.cc')
 
-compile_commands.json: Makefile
-	$(Q)bear -- $(MAKE) -B FLAVOUR=release all >/dev/null
+# For editors; bear watches a build from scratch, and keeps what it saw of the other files.
+compile_commands.json:
+	@tests/packages.sh bear
+	@echo "  BEAR $@"
+	$(Q)bear -- $(MAKE) --no-print-directory -B all $(TESTS:%=$(B)/tests/%.o) >/dev/null
 
 DESTDIR ?=
 PREFIX  ?= /usr/local
+DATA     = $(PREFIX)/share/procspan
 install: all
 	install -Dm755 $(B)/procspan $(DESTDIR)$(PREFIX)/bin/procspan
-	install -d $(DESTDIR)$(PREFIX)/share/procspan/rules
-	install -m644 rules/library/*.toml $(DESTDIR)$(PREFIX)/share/procspan/rules/
+	install -d $(DESTDIR)$(DATA)/rules $(DESTDIR)$(DATA)/tests/golden/demo
+	install -m644 rules/library/*.toml $(DESTDIR)$(DATA)/rules/
+	install -m644 tests/golden/demo/packets.pcap tests/golden/demo/events.ndjson $(DESTDIR)$(DATA)/tests/golden/demo/
 	install -Dm644 README.md $(DESTDIR)$(PREFIX)/share/doc/procspan/README.md
 
 clean:

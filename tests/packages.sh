@@ -7,14 +7,17 @@ for package in "$@"; do
 done
 [ -z "$missing" ] && exit 0
 
-run=
-if [ "$(id -u)" -ne 0 ]; then
-	if ! sudo -n true 2>/dev/null; then
-		echo "missing packages, run:  sudo apt-get update && sudo apt-get install -y --no-install-recommends$missing" >&2
-		exit 1
-	fi
+if [ "$(id -u)" -eq 0 ]; then
+	run=
+elif sudo -n true 2>/dev/null; then
 	run=sudo
+else
+	echo "Missing packages:$missing" >&2
+	echo "Run this as root (or put sudo before each apt-get), then make again:" >&2
+	echo "  apt-get update && apt-get install -y --no-install-recommends$missing" >&2
+	exit 1
 fi
 echo "installing:$missing"
-export DEBIAN_FRONTEND=noninteractive
-$run apt-get update -qq && $run apt-get install -y -qq --no-install-recommends $missing >/dev/null
+$run apt-get update -qq &&
+	$run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null ||
+	{ echo "could not install:$missing" >&2; exit 1; }

@@ -46,7 +46,7 @@ struct decode_case {
 
 /* clang-format off */
 static const struct decode_case cases[] = {
-#include "tests/decode_cases.h"
+#include "tests/decode_cases.def"
 };
 /* clang-format on */
 
