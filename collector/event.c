@@ -333,8 +333,7 @@ const struct event *event_end(struct event_builder *builder)
 	return event;
 }
 
-/* --- datasets ------------------------------------------------------------------------------------
- */
+/* --- datasets --------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;

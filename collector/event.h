@@ -1,9 +1,9 @@
 /* event.h: the one event type, for everything that rules can see: host events, wire flows, and the
- *two joined.
+ * two joined.
  *
- * An event is one block of bytes without pointers: it crosses rings and is stored by memcpy. Fields
- *that it does not have are null. Values are sorted by field number; a field with several values has
- *several neighbours.
+ * An event is one block of bytes without pointers: it crosses rings and is stored by memcpy.
+ * Fields that it does not have are null. Values are sorted by field number; a field with several
+ * values has several neighbours.
  *
  *	struct event | values[0..value_count) sorted by field | texts and other long values
  *
@@ -75,16 +75,12 @@ struct event {
 	uint16_t value_count;
 	uint8_t role; /* enum event_role */
 	uint8_t unused;
-	uint32_t datasets; /* bit set of enum dataset: what it is, so which rule indices it answers
-			      to */
-	uint64_t
-		time_ns; /* Unix time that rules order by: the wire's time line where it is known */
+	uint32_t datasets;     /* bit set of enum dataset: which rule indices it answers to */
+	uint64_t time_ns;      /* Unix; rules order by it: the wire's time line where known */
 	uint64_t host_time_ns; /* the label that the host's own clock gave it; 0 = none */
-	uint64_t received_ns;  /* when it reached us; in replay the best label of a collector, or
-				  host time */
-	uint64_t tiebreaker; /* orders events of equal time (record id, event.sequence); UINT64_MAX
-				= none */
-	uint64_t identity;   /* equal for two copies of one event, and stable from run to run */
+	uint64_t received_ns;  /* when it reached us; in replay a collector's label or the host's */
+	uint64_t tiebreaker;   /* orders events of equal time (record id); UINT64_MAX = none */
+	uint64_t identity;     /* equal for two copies of one event, and stable from run to run */
 	struct event_value values[];
 };
 
@@ -104,8 +100,7 @@ const struct ip_address *event_address(const struct event *event, uint16_t field
 bool event_integer(const struct event *event, uint16_t field,
 		   int64_t *out_integer); /* also VALUE_TIME */
 
-/* --- building; one builder per thread ------------------------------------------------------------
- */
+/* --- building; one builder per thread --------------------------------------------------------- */
 
 enum {
 	EVENT_SIZE_MAX = 64 * 1024, /* bytes; longer values are cut, and counted */
@@ -154,8 +149,7 @@ void event_add_missing_from(struct event_builder *builder, const struct event *e
 /* Sorts and packs. The event is the builder's and valid until its next event_begin. */
 const struct event *event_end(struct event_builder *builder);
 
-/* --- texts shared by dialects and rules ----------------------------------------------------------
- */
+/* --- texts shared by dialects and rules ------------------------------------------------------- */
 
 /* ISO 8601 ("2020-09-20T16:16:09.362Z", a space for T, up to nine fraction digits, "+02:00" or
  * "+0200"; no zone = UTC), as Unix nanoseconds. False: not that. */

@@ -43,7 +43,7 @@ struct fields *fields_open(void)
 		return NULL;
 	}
 	memset(fields->buckets, 0xff, sizeof(fields->buckets));
-	for (uint16_t i = 0; i < FIELD_KNOWN_COUNT; i++) {
+	for (int i = 0; i < FIELD_KNOWN_COUNT; i++) {
 		if (fields_add(fields, known[i].name, strlen(known[i].name), known[i].type) == i)
 			continue;
 		fields_close(fields);
@@ -127,7 +127,7 @@ void fields_want(struct fields *fields, uint16_t field)
 
 void fields_want_all(struct fields *fields)
 {
-	for (uint16_t i = 0; i < FIELD_MAX; i++)
+	for (int i = 0; i < FIELD_MAX; i++)
 		fields->rows[i].wanted = true;
 }
 

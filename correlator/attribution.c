@@ -17,8 +17,7 @@ const char *attribution_method_name(enum attribution_method method)
 	return method < ATTRIBUTION_COUNT ? methods[method].name : "";
 }
 
-/* --- which report speaks of what -----------------------------------------------------------------
- */
+/* --- which report speaks of what -------------------------------------------------------------- */
 
 enum flow_side attribution_local_side(const struct world *world, const struct report *report)
 {
@@ -136,8 +135,7 @@ static void collect_reports(const struct world *world, uint32_t flow, enum flow_
 	}
 }
 
-/* --- deciding ------------------------------------------------------------------------------------
- */
+/* --- deciding --------------------------------------------------------------------------------- */
 
 size_t candidate_add(struct candidate candidates[CANDIDATES_MAX], size_t count,
 		     const struct candidate *candidate)

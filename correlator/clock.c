@@ -5,13 +5,11 @@
 
 #include "collector/base/hash.h"
 
-#define NS_PER_SECOND	 INT64_C(1000000000)
-#define CLOCK_EPOCH_NS	 (UINT64_C(900) * NS_PER_SECOND)
-#define QUARTER_HOUR_NS	 (INT64_C(900) * NS_PER_SECOND)
-#define CLUSTER_WIDTH_NS (INT64_C(120) * NS_PER_SECOND) /* drift and steps within one estimate */
-#define DELTA_MAX_NS                                                                               \
-	(INT64_C(36) * 3600 * NS_PER_SECOND) /* zones, twelve-hour clocks, and both                \
-					      */
+#define NS_PER_SECOND	   INT64_C(1000000000)
+#define CLOCK_EPOCH_NS	   (UINT64_C(900) * NS_PER_SECOND)
+#define QUARTER_HOUR_NS	   (INT64_C(900) * NS_PER_SECOND)
+#define CLUSTER_WIDTH_NS   (INT64_C(120) * NS_PER_SECOND) /* drift and steps within one estimate */
+#define DELTA_MAX_NS	   (INT64_C(129600) * NS_PER_SECOND) /* zones, twelve-hour clocks: 36 h */
 #define RESIDUAL_SINGLE_NS (INT64_C(4) * NS_PER_SECOND)
 #define RESIDUAL_PAIR_NS   (INT64_C(60) * NS_PER_SECOND)
 #define PAIR_SPREAD_NS	   (INT64_C(5) * NS_PER_SECOND)
@@ -86,8 +84,7 @@ bool clock_due(const struct clock *clock)
 	return clock->stale && (clock->sample_count < 64 || clock->since_settled >= 16);
 }
 
-/* --- settling ------------------------------------------------------------------------------------
- */
+/* --- settling --------------------------------------------------------------------------------- */
 
 struct working_sample {
 	struct clock_sample sample;

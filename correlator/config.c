@@ -86,7 +86,7 @@ refuse(struct reader *reader, const struct toml_node *node, const char *format, 
 	reader->good = false;
 }
 
-/* --- values ------------------------------------------------------------------------------------*/
+/* --- values ----------------------------------------------------------------------------------- */
 
 /* A list of texts, or one text alone. */
 static bool read_texts(struct reader *reader, const struct toml_node *node,
@@ -156,7 +156,7 @@ static void read_speakers(struct reader *reader, const struct toml_node *table)
 	config->speakers = (struct speakers){ speakers, speakers ? table->count : 0 };
 }
 
-/* --- keys --------------------------------------------------------------------------------------*/
+/* --- keys ------------------------------------------------------------------------------------- */
 
 static void refuse_unknown(struct reader *reader, const struct toml_node *node, const char *name)
 {
@@ -227,7 +227,7 @@ static void read_text(struct reader *reader, const char *text, size_t size_bytes
 	read_root(reader, root);
 }
 
-/* --- files and settings ------------------------------------------------------------------------*/
+/* --- files and settings ----------------------------------------------------------------------- */
 
 static void read_file(struct reader *reader)
 {

@@ -21,8 +21,7 @@ enum {
 };
 #define DEFAULT_STORE_BYTES HARD((size_t)512 << 20, (size_t)256 << 10)
 
-/* --- saying --------------------------------------------------------------------------------------
- */
+/* --- saying ----------------------------------------------------------------------------------- */
 
 int sort_keys_compare(const void *left, const void *right);
 
@@ -143,8 +142,7 @@ static void found(void *context, enum match_change change, const struct sequence
 	correlator->sink.alert(correlator->sink.context, &alert);
 }
 
-/* --- opening and closing -------------------------------------------------------------------------
- */
+/* --- opening and closing ---------------------------------------------------------------------- */
 
 void correlator_want_fields(struct fields *fields)
 {
@@ -341,8 +339,7 @@ void correlator_close(struct correlator *correlator)
 	free(correlator);
 }
 
-/* --- facts in ------------------------------------------------------------------------------------
- */
+/* --- facts in --------------------------------------------------------------------------------- */
 
 void correlator_event(struct correlator *correlator, const struct event *event,
 		      const step_id *steps, size_t step_count)
@@ -384,8 +381,7 @@ void correlator_name(struct correlator *correlator, const struct wire_name *name
 	learn_name(correlator, name);
 }
 
-/* --- time ----------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static void sweep(struct correlator *correlator, uint64_t due_ns)
 {
@@ -454,8 +450,7 @@ void correlator_finish(struct correlator *correlator)
 		sequences_finish(correlator->sequences);
 }
 
-/* --- reports -------------------------------------------------------------------------------------
- */
+/* --- reports ---------------------------------------------------------------------------------- */
 
 size_t correlator_bytes(const struct correlator *correlator)
 {

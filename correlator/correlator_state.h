@@ -24,8 +24,7 @@ void sort_keys(struct sort_key *keys, size_t count);
 
 /* A host event that satisfies some step, kept until nothing can change what it means. */
 struct held_event {
-	uint32_t
-		event; /* handle in the store; CELL_NONE = a process start, kept with the process */
+	uint32_t event; /* in the store; CELL_NONE = a process start, kept with the process */
 	uint32_t host;
 	uint32_t process;
 	uint32_t process_generation;

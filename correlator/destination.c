@@ -138,8 +138,7 @@ const char *destination_error(const struct destination *destination)
 	return destination->error;
 }
 
-/* --- the queue ----------------------------------------------------------------------------------
- */
+/* --- the queue -------------------------------------------------------------------------------- */
 
 static bool enqueue(struct destination *destination, uint64_t alert, bool ours,
 		    struct spool_place end, const char *bytes, size_t size_bytes)
@@ -204,8 +203,7 @@ void destination_push(struct destination *destination, uint64_t alert, const cha
 	ledger_settle(destination->ledger, alert, false);
 }
 
-/* --- sending ------------------------------------------------------------------------------------
- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 /* Half to the whole of the delay: receivers that come back are not met by everybody at once. */
 static uint64_t with_jitter(struct destination *destination, uint64_t delay_ns)

@@ -96,6 +96,12 @@ static json_t *end_json(const struct ip_address *address, uint16_t port,
 	return end;
 }
 
+static json_int_t sum(uint64_t left, uint64_t right)
+{
+	const uint64_t both = left + right;
+	return (json_int_t)both;
+}
+
 static json_t *network_json(const struct flow_event *flow)
 {
 	char id[COMMUNITY_ID_TEXT_MAX];
@@ -109,12 +115,12 @@ static json_t *network_json(const struct flow_event *flow)
 	json_object_set_new(network, "type",
 			    json_string(ip_address_is_v4(&flow->source) ? "ipv4" : "ipv6"));
 	json_object_set_new(network, "community_id", json_string(id));
-	json_object_set_new(network, "bytes",
-			    json_integer((json_int_t)(flow->from_source.wire_bytes +
-						      flow->from_destination.wire_bytes)));
+	json_object_set_new(
+		network, "bytes",
+		json_integer(sum(flow->from_source.wire_bytes, flow->from_destination.wire_bytes)));
 	json_object_set_new(network, "packets",
-			    json_integer((json_int_t)(flow->from_source.packet_count +
-						      flow->from_destination.packet_count)));
+			    json_integer(sum(flow->from_source.packet_count,
+					     flow->from_destination.packet_count)));
 	if (flow->vlan_ids[0])
 		json_object_set_new(
 			network, "vlan",

@@ -8,8 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* --- values of one event -------------------------------------------------------------------------
- */
+/* --- values of one event ---------------------------------------------------------------------- */
 
 static void write_field(struct text_writer *writer, const struct event *event, uint16_t field)
 {
@@ -51,8 +50,7 @@ static double number_of(const struct event *event, uint16_t field)
 	return value->type == VALUE_INTEGER ? (double)*(const int64_t *)event_at(event, value) : 0;
 }
 
-/* --- lines
- * ----------------------------------------------------------------------------------------- */
+/* --- lines ------------------------------------------------------------------------------------ */
 
 static void write_times(struct text_writer *writer, const struct event *event)
 {

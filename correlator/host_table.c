@@ -203,8 +203,7 @@ bool host_table_same(const struct host_table *table, uint32_t left, uint32_t rig
 	return host_table_canonical(table, left) == host_table_canonical(table, right);
 }
 
-/* --- clocks --------------------------------------------------------------------------------------
- */
+/* --- clocks ----------------------------------------------------------------------------------- */
 
 struct clock *host_table_clock(struct host_table *table, uint32_t host, enum clock_source source,
 			       bool create)

@@ -45,8 +45,7 @@ bool host_table_same(const struct host_table *table, uint32_t left, uint32_t rig
 /* Equal for all names that could ever be one host: for the keys of indices. */
 uint32_t host_table_group(const struct host_table *table, uint32_t host);
 
-/* --- clocks --------------------------------------------------------------------------------------
- */
+/* --- clocks ----------------------------------------------------------------------------------- */
 
 /* The clock of a name and source; NULL when there is no sample and, with `create`, no room. */
 struct clock *host_table_clock(struct host_table *table, uint32_t host, enum clock_source source,
@@ -78,8 +77,7 @@ static inline uint64_t wire_time(const struct clock_reading *reading, uint64_t l
 	return label_ns - (uint64_t)reading->offset_ns;
 }
 
-/* --- books ---------------------------------------------------------------------------------------
- */
+/* --- books ------------------------------------------------------------------------------------ */
 
 struct host_books {
 	uint64_t event_count;

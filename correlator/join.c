@@ -45,8 +45,7 @@ static void add_keywords(struct event_builder *builder, uint16_t field,
 		joiner_add_text(builder, field, keywords->items[i]);
 }
 
-/* --- the parts of a network event ----------------------------------------------------------------
- */
+/* --- the parts of a network event ------------------------------------------------------------- */
 
 static const char *transport_name(uint32_t ip_protocol)
 {
@@ -200,8 +199,7 @@ static void add_attribution(struct event_builder *builder, const struct joint *j
 	add_runners_up(builder, joint, verdict->method == ATTRIBUTION_lifetime ? 0 : 1);
 }
 
-/* --- evidence ------------------------------------------------------------------------------------
- */
+/* --- evidence --------------------------------------------------------------------------------- */
 
 /* Who owns the end, as far as the event may name it; NO_SLOT = nobody. */
 static uint32_t owner_of(const struct verdict *verdict)
@@ -250,8 +248,7 @@ static uint32_t add_reports(struct joiner *joiner, struct event_builder *builder
 	return datasets;
 }
 
-/* --- the event -----------------------------------------------------------------------------------
- */
+/* --- the event -------------------------------------------------------------------------------- */
 
 static uint64_t stable_identity(uint64_t what, uint64_t which)
 {

@@ -59,8 +59,7 @@ void joiner_close(struct joiner *joiner)
 	free(joiner);
 }
 
-/* --- small additions -----------------------------------------------------------------------------
- */
+/* --- small additions -------------------------------------------------------------------------- */
 
 void joiner_add_text(struct event_builder *builder, uint16_t field, const char *text)
 {

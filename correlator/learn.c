@@ -18,8 +18,7 @@ static uint32_t learn_host(struct correlator *correlator, const struct event *ev
 	return HOST_NONE;
 }
 
-/* --- processes -----------------------------------------------------------------------------------
- */
+/* --- processes -------------------------------------------------------------------------------- */
 
 /* Under which names a process appears in an event. */
 struct process_fields {
@@ -125,8 +124,7 @@ static enum process_sight sight_of(const struct event *event)
 	return event->role == EVENT_PROCESS_END ? PROCESS_SIGHT_END : PROCESS_SIGHT_OTHER;
 }
 
-/* --- connections ---------------------------------------------------------------------------------
- */
+/* --- connections ------------------------------------------------------------------------------ */
 
 static bool text_is(const struct event *event, uint16_t field, const char *one, const char *two)
 {
@@ -322,8 +320,7 @@ static uint32_t learn_connection(struct correlator *correlator, const struct eve
 	return slot;
 }
 
-/* --- other facts ---------------------------------------------------------------------------------
- */
+/* --- other facts ------------------------------------------------------------------------------ */
 
 static void add_fact(struct correlator *correlator, const struct event *event,
 		     const struct learned *learned, const struct fact_key *key,

@@ -73,8 +73,7 @@ static uint8_t last_rank(const struct message *message)
 size_t message_fit(struct message *message, message_render_fn *render, const void *context,
 		   char *out, size_t max_size)
 {
-	/* Longer than the whole message is too long anyway; so nothing below costs more than that.
-	 */
+	/* Longer than the whole message is too long anyway; nothing below costs more than that. */
 	for (size_t i = 0; i < message->row_count; i++)
 		message->values[i] = text_cut(message->values[i], max_size + 1);
 	size_t size = measure(message, render, context);

@@ -63,8 +63,7 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* --- the output thread --------------------------------------------------------------------------
- */
+/* --- the output thread ------------------------------------------------------------------------ */
 
 static void deliver(struct output *output, const struct alert *alert)
 {
@@ -172,8 +171,7 @@ static void *run(void *argument)
 	}
 }
 
-/* --- the correlator's side ----------------------------------------------------------------------
- */
+/* --- the correlator's side -------------------------------------------------------------------- */
 
 static void wake(const struct output *output)
 {
@@ -206,8 +204,7 @@ const struct counters *output_counters(const struct output *output)
 	return &output->counters;
 }
 
-/* --- opening and closing ------------------------------------------------------------------------
- */
+/* --- opening and closing ---------------------------------------------------------------------- */
 
 static void free_output(struct output *output)
 {

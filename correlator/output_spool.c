@@ -57,8 +57,7 @@ static void segment_path(const struct spool *spool, uint64_t segment, char out_p
 	snprintf(out_path, PATH_BYTES, "%s/%016" PRIu64 ".alerts", spool->directory, segment);
 }
 
-/* --- opening ------------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static int open_file(const struct spool *spool, const char *name)
 {
@@ -172,8 +171,7 @@ void spool_close(struct spool *spool)
 	free(spool);
 }
 
-/* --- writing ------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static uint32_t checksum_of(const struct record_header *header, const char *bytes)
 {
@@ -248,8 +246,7 @@ void spool_sync(struct spool *spool)
 	spool->dirty = false;
 }
 
-/* --- reading ------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static bool being_written(const struct spool *spool, uint64_t segment)
 {

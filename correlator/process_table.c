@@ -125,8 +125,7 @@ uint32_t process_table_count(const struct process_table *table)
 	return table->slots.count;
 }
 
-/* --- making and forgetting -----------------------------------------------------------------------
- */
+/* --- making and forgetting -------------------------------------------------------------------- */
 
 static void link_to_pid(struct process_table *table, uint32_t slot)
 {
@@ -218,8 +217,7 @@ static uint32_t make(struct process_table *table, const struct process_facts *fa
 	return slot;
 }
 
-/* --- learning ------------------------------------------------------------------------------------
- */
+/* --- learning --------------------------------------------------------------------------------- */
 
 uint64_t process_image_tail(const char *image, size_t size_bytes)
 {
@@ -352,8 +350,7 @@ void process_table_keep_event(struct process_table *table, uint32_t slot,
 	}
 }
 
-/* --- asking --------------------------------------------------------------------------------------
- */
+/* --- asking ----------------------------------------------------------------------------------- */
 
 uint64_t process_start_wire_ns(const struct process *process, const struct host_table *hosts,
 			       bool *out_exact)

@@ -35,7 +35,7 @@ struct run {
 	struct flow_totals flow_totals;
 };
 
-/* --- what the correlator says ------------------------------------------------------------------*/
+/* --- what the correlator says ----------------------------------------------------------------- */
 
 static void take_alert(void *context, const struct alert *alert)
 {
@@ -49,7 +49,7 @@ static void take_flow(void *context, const struct settled_flow *flow)
 	flow_totals_add(&run->flow_totals, flow);
 }
 
-/* --- opening: each step returns an exit code ---------------------------------------------------*/
+/* --- opening: each step returns an exit code -------------------------------------------------- */
 
 static int refuse(const struct complaint *complaint, int code)
 {
@@ -217,7 +217,7 @@ static int open_pipeline(struct run *run)
 	return EXIT_PERMISSION;
 }
 
-/* --- running -----------------------------------------------------------------------------------*/
+/* --- running ---------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t stop_signals;
 static volatile sig_atomic_t reload_signals;

@@ -1,10 +1,10 @@
 /* sequence_inside.h: how the sequence code keeps its state. Only for correlator/sequence*.c.
  *
  *	event (event_store)      an event that satisfied some step
- *	  part                   what it is to one (rule, key): a word of terms, a place in the
- *order group                the (rule, key): its parts in order, its partial matches partial events
- *matched so far: its last part, and the partial before it match              a completed partial,
- *until nothing can change it any more
+ *	  part                   what it is to one (rule, key): a word of terms, a place in order
+ *	group                    the (rule, key): its parts in order, its partial matches
+ *	  partial                events matched so far: its last part, and the partial before it
+ *	  match                  a completed partial, until nothing can change it any more
  *
  * A group's parts are ordered by (time, tiebreaker, identity) and fall in two:
  *
@@ -126,9 +126,7 @@ static inline const struct event *part_event(const struct sequences *sequences, 
 	return event_store_event(sequences->events, sequences->parts[part].event);
 }
 
-/* --- sequence_state.c: parts, partials and the machine
- * ------------------------------------------------
- */
+/* --- sequence_state.c: parts, partials and the machine ---------------------------------------- */
 
 /* Order of events: (time, tiebreaker with none last, identity). */
 bool part_before(const struct sequences *sequences, uint32_t left, uint32_t right);
@@ -155,8 +153,7 @@ void state_clear(struct sequences *sequences, uint32_t *state);
 void state_copy(struct sequences *sequences, uint32_t from, uint32_t *to);
 bool state_equal(const struct sequences *sequences, uint32_t left, uint32_t right);
 
-/* --- sequence_group.c ----------------------------------------------------------------------------
- */
+/* --- sequence_group.c ------------------------------------------------------------------------- */
 
 /* The group of this rule and key, made when it is not there. SLOT_NONE: no room. */
 uint32_t group_find(struct sequences *sequences, uint32_t rule, const struct join_key *key,
@@ -181,8 +178,7 @@ void group_wants_visit(struct sequences *sequences, uint32_t group, uint64_t at_
 /* Something was lost for want of room. */
 void sequences_lose(struct sequences *sequences, uint32_t rule);
 
-/* --- sequence_match.c: completed matches, from new to handed over --------------------------------
- */
+/* --- sequence_match.c: completed matches, from new to handed over ----------------------------- */
 
 /* `part` completes `events` now (taken; SLOT_NONE = nothing): makes, changes or withdraws its
  * `ordinal`th match accordingly. */
@@ -208,8 +204,7 @@ void matches_flush(struct sequences *sequences, uint32_t part);
 /* Hands over every waiting match that the watermark has passed. */
 void matches_settle(struct sequences *sequences);
 
-/* --- sequence_sample.c ---------------------------------------------------------------------------
- */
+/* --- sequence_sample.c ------------------------------------------------------------------------ */
 
 /* How many events may wait in one group, whose whole window is looked at for each new one. The
  * latest ones are given up, because samples are taken from the first. */

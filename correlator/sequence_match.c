@@ -146,8 +146,7 @@ static void heap_remove(struct sequences *sequences, uint32_t match)
 	heap_rise(sequences, sequences->matches[moved].heap_at, moved);
 }
 
-/* --- events that must be missing
- * ---------------------------------------------------------------- */
+/* --- events that must be missing -------------------------------------------------------------- */
 
 /* The latest event of these terms before a time, or SLOT_NONE. */
 static uint32_t latest_before(const struct sequences *sequences, const struct group *group,

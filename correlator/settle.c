@@ -13,8 +13,7 @@ static const char *status_name(enum flow_status status)
 	return names[status];
 }
 
-/* --- status --------------------------------------------------------------------------------------
- */
+/* --- status ----------------------------------------------------------------------------------- */
 
 /* Was the host sending network events when the flow began? */
 static bool in_reporting_window(const struct world *world, uint32_t host, uint64_t wire_ns)
@@ -78,8 +77,7 @@ static void keep_books(struct correlator *correlator, const struct verdict verdi
 	}
 }
 
-/* --- flows ---------------------------------------------------------------------------------------
- */
+/* --- flows ------------------------------------------------------------------------------------ */
 
 static bool rules_want(const struct correlator *correlator, const struct ip_address *destination)
 {
@@ -168,8 +166,7 @@ void settle_oldest_flow(struct correlator *correlator)
 	settle_flow(correlator, correlator->world.connections.flow_slots.oldest);
 }
 
-/* --- connections that were never on the wire -----------------------------------------------------
- */
+/* --- connections that were never on the wire -------------------------------------------------- */
 
 static uint64_t report_wire_ns(const struct world *world, const struct report *report)
 {
@@ -276,8 +273,7 @@ void settle_oldest_report(struct correlator *correlator)
 		connection_table_forget_report(connections, cluster[i]);
 }
 
-/* --- sweeping ------------------------------------------------------------------------------------
- */
+/* --- sweeping --------------------------------------------------------------------------------- */
 
 static void sweep_flows(struct correlator *correlator, uint64_t due_ns)
 {
@@ -339,8 +335,7 @@ uint64_t settle_earliest_pending(const struct correlator *correlator)
 	return earliest_ns;
 }
 
-/* --- eager ---------------------------------------------------------------------------------------
- */
+/* --- eager ------------------------------------------------------------------------------------ */
 
 /* Changes whenever the joined event would. */
 static uint64_t signature_of(const struct world *world, const struct flow_event *flow,

@@ -16,15 +16,13 @@
 struct sink;
 
 struct sink_operations {
-	/* Gets ready, a step at a time. 1: ready; 0: ask again; -errno: failed, start over later.
-	 */
+	/* Gets ready, a step at a time. 1: ready; 0: ask again; -errno: failed, start over. */
 	int (*connect)(struct sink *sink);
 
 	/* Is the connection still there? 0 or -errno. */
 	int (*check)(struct sink *sink);
 
-	/* Takes bytes of one frame. How many, -EAGAIN, -EMSGSIZE (never will), or -errno: broken.
-	 */
+	/* Takes bytes of one frame: how many, -EAGAIN, -EMSGSIZE (never will), -errno: broken. */
 	ssize_t (*send)(struct sink *sink, const char *bytes, size_t size_bytes);
 
 	/* Bytes were handed over that the other side's kernel has not taken yet. */

@@ -10,8 +10,7 @@
 #include "correlator/pipeline.h"
 
 struct capture_source {
-	struct capture
-		*capture; /* the caller's; read by the source's thread until the pipeline is done */
+	struct capture *capture; /* the caller's; the source's thread reads it */
 	struct tracker_settings tracker;
 	bool real_time; /* hand packets over at the speed they were captured */
 	int error; /* errno when the tracker could not be opened; read after the pipeline is done */

@@ -85,8 +85,7 @@ bool checker_strict(const struct checker *checker)
 	return checker->options && checker->options->strict_fields;
 }
 
-/* --- fields -------------------------------------------------------------------------------------
- */
+/* --- fields ----------------------------------------------------------------------------------- */
 
 bool checker_find_field(struct checker *checker, const struct text *name, bool optional,
 			struct place place, uint16_t *out_field)
@@ -131,8 +130,7 @@ static struct node *check_field(struct checker *checker, const struct expression
 	return node;
 }
 
-/* --- folding ------------------------------------------------------------------------------------
- */
+/* --- folding ---------------------------------------------------------------------------------- */
 
 /* A node whose operands are all constant becomes a constant. */
 struct node *checker_fold(struct checker *checker, struct node *node)
@@ -176,8 +174,7 @@ static struct node *check_constant(struct checker *checker, const struct express
 	return node;
 }
 
-/* --- operators ----------------------------------------------------------------------------------
- */
+/* --- operators -------------------------------------------------------------------------------- */
 
 /* Checks every operand before it gives up, so that each one's errors are told. */
 struct node *checker_operands(struct checker *checker, enum node_kind kind, enum static_type type,
@@ -279,8 +276,7 @@ static struct node *check_logic(struct checker *checker, const struct expression
 	return kind == NODE_NOT ? checker_fold(checker, node) : simplify_logic(checker, node);
 }
 
-/* --- all of it ----------------------------------------------------------------------------------
- */
+/* --- all of it -------------------------------------------------------------------------------- */
 
 static struct node *check(struct checker *checker, const struct expression *expression)
 {

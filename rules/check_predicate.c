@@ -5,8 +5,7 @@
 
 enum { NS_PER_MS = 1000000 };
 
-/* --- a constant beside a field ------------------------------------------------------------------
- */
+/* --- a constant beside a field ---------------------------------------------------------------- */
 
 static bool text_to_address(struct value *value)
 {
@@ -82,8 +81,7 @@ static bool fit_constant(struct checker *checker, struct node *constant, enum st
 	return true;
 }
 
-/* --- comparison ---------------------------------------------------------------------------------
- */
+/* --- comparison ------------------------------------------------------------------------------- */
 
 static enum operation mirrored(enum operation operation)
 {
@@ -201,8 +199,7 @@ struct node *check_compare(struct checker *checker, const struct expression *exp
 	return NULL;
 }
 
-/* --- in, like, regex ----------------------------------------------------------------------------
- */
+/* --- in, like, regex -------------------------------------------------------------------------- */
 
 static bool check_element(struct checker *checker, struct node *node, struct node *element)
 {
@@ -254,8 +251,7 @@ struct node *check_list(struct checker *checker, const struct expression *expres
 	return node;
 }
 
-/* --- calls --------------------------------------------------------------------------------------
- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 static bool argument_fits(char parameter, enum static_type type)
 {

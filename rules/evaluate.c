@@ -126,8 +126,7 @@ struct value node_evaluate(const struct node *node, const struct environment *en
 	return value_null();
 }
 
-/* --- printing -----------------------------------------------------------------------------------
- */
+/* --- printing --------------------------------------------------------------------------------- */
 
 static void print_text(const struct text *text, FILE *stream)
 {

@@ -125,8 +125,7 @@ struct expression *expression_list(struct arena *arena, enum expression_kind kin
 	return expression;
 }
 
-/* --- globs ---------------------------------------------------------------------------------------
- */
+/* --- globs ------------------------------------------------------------------------------------ */
 
 bool glob_has_wildcard(const struct glob *glob)
 {

@@ -47,8 +47,7 @@ static struct filter *ask(struct lowering *lowering, const struct predicate *dra
 	return filter;
 }
 
-/* --- and, or ------------------------------------------------------------------------------------
- */
+/* --- and, or ---------------------------------------------------------------------------------- */
 
 /* Cheapest first; equal ones stay in the order written. Few operands: insertion sort would do, but
  * a hostile chain has a hundred thousand. */
@@ -138,8 +137,7 @@ struct filter *filter_both(struct lowering *lowering, struct filter *left, struc
 	return settle(both);
 }
 
-/* --- values of a field --------------------------------------------------------------------------
- */
+/* --- values of a field ------------------------------------------------------------------------ */
 
 static int by_value(const void *left, const void *right)
 {
@@ -353,8 +351,7 @@ static struct filter *lower_compare(struct lowering *lowering, struct node *node
 		   node->place, negated);
 }
 
-/* --- scripts ------------------------------------------------------------------------------------
- */
+/* --- scripts ---------------------------------------------------------------------------------- */
 
 /* The scratch that conditions without fields are asked with. */
 static struct program_scratch *folding_scratch(struct program_set *set)

@@ -50,7 +50,7 @@ struct filter *filter_both(struct lowering *lowering, struct filter *left, struc
 bool filter_find_facts(const struct filter *filter, struct program_set *set,
 		       struct filter_facts *out_facts);
 
-/* --- predicates of a set (predicate_make.c) --- */
+/* --- predicates of a set (predicate_make.c) --------------------------------------------------- */
 
 /* Number of the predicate, interned; UINT32_MAX after a complaint. `draft` names kind, field and
  * what it is made of. */

@@ -30,8 +30,7 @@ static const uint16_t *field_set_list(const struct field_set *set, struct arena 
 	return list;
 }
 
-/* --- required fields ----------------------------------------------------------------------------
- */
+/* --- required fields -------------------------------------------------------------------------- */
 
 /* The fields without which the expression is null. */
 static void require_script(const struct node *node, struct field_set *out)
@@ -107,8 +106,7 @@ static void read_fields(const struct filter *filter, const struct program_set *s
 		field_set_add(out, predicate->script_fields[i]);
 }
 
-/* --- conjuncts ----------------------------------------------------------------------------------
- */
+/* --- conjuncts -------------------------------------------------------------------------------- */
 
 static bool conjunct_texts(const struct predicate *predicate, struct arena *arena,
 			   struct conjunct *out)

@@ -61,8 +61,7 @@ void gram_mark(struct gram_marks *marks, uint16_t round, const struct event *eve
 	}
 }
 
-/* --- from conditions -----------------------------------------------------------------------------
- */
+/* --- from conditions -------------------------------------------------------------------------- */
 
 /* The first, a middle and the last gram of a literal run. False: too short. */
 static bool need_of_run(const char *run, size_t size_bytes, uint16_t field,

@@ -46,8 +46,7 @@ static bool add(struct parser *parser, struct list *list, struct expression *ite
 	return true;
 }
 
-/* --- names ---------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 static bool glob_fits(const struct glob *glob, size_t at, const char *name)
 {
@@ -141,8 +140,7 @@ static struct expression *compare(struct parser *parser, const struct kql_litera
 			     operation, value);
 }
 
-/* --- the grammar ---------------------------------------------------------------------------------
- */
+/* --- the grammar ------------------------------------------------------------------------------ */
 
 static bool descend(struct parser *parser)
 {

@@ -48,8 +48,7 @@ const char *kql_found(const struct kql_text *text, char out_words[KQL_WORDS_MAX]
 	return out_words;
 }
 
-/* --- characters ----------------------------------------------------------------------------------
- */
+/* --- characters ------------------------------------------------------------------------------- */
 
 static bool is_space(char byte)
 {
@@ -110,8 +109,7 @@ static bool any_keyword_at(const char *at, const char *end)
 	       keyword_at(at, end, "not");
 }
 
-/* --- literals ------------------------------------------------------------------------------------
- */
+/* --- literals --------------------------------------------------------------------------------- */
 
 static void append(struct glob *glob, char byte, enum glob_kind kind)
 {

@@ -48,8 +48,7 @@ static void lint_in(const struct lint *lint, const struct expression *in)
 		lint_wildcard(lint, in->operands[i], in->insensitive ? "in~" : "in", "like");
 }
 
-/* --- networks ------------------------------------------------------------------------------------
- */
+/* --- networks --------------------------------------------------------------------------------- */
 
 struct network {
 	struct ip_prefix prefix;
@@ -96,8 +95,7 @@ static void lint_networks(const struct lint *lint, const struct expression *call
 	free(networks);
 }
 
-/* --- walking -------------------------------------------------------------------------------------
- */
+/* --- walking ---------------------------------------------------------------------------------- */
 
 static bool is_cidr_match(const struct expression *expression)
 {

@@ -128,8 +128,7 @@ static bool test_value(const struct predicate *predicate, struct program_scratch
 	return false;
 }
 
-/* --- scripts ------------------------------------------------------------------------------------
- */
+/* --- scripts ---------------------------------------------------------------------------------- */
 
 /* The values of one field of a script, and which one is chosen. */
 struct choice {
@@ -195,8 +194,7 @@ bool predicate_test(const struct predicate *predicate, struct program_scratch *s
 	return false;
 }
 
-/* --- printing -----------------------------------------------------------------------------------
- */
+/* --- printing --------------------------------------------------------------------------------- */
 
 static void print_values(const struct predicate *predicate, FILE *stream)
 {

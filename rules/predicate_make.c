@@ -24,8 +24,7 @@ static struct owned *own(struct program_set *set)
 	return owned;
 }
 
-/* --- what answers -------------------------------------------------------------------------------
- */
+/* --- what answers ----------------------------------------------------------------------------- */
 
 static struct text *texts_of(struct lowering *lowering, const struct value *values, size_t count)
 {
@@ -88,8 +87,7 @@ static bool make_networks(struct lowering *lowering, struct predicate *predicate
 	return predicate->cidr || no_memory(lowering, place);
 }
 
-/* --- scripts ------------------------------------------------------------------------------------
- */
+/* --- scripts ---------------------------------------------------------------------------------- */
 
 static bool place_field(struct lowering *lowering, struct predicate *predicate, struct node *node)
 {
@@ -131,8 +129,7 @@ static bool prepare_script(struct lowering *lowering, struct predicate *predicat
 	return (node->regex = make_regex(lowering, texts, count, node->insensitive, node->place));
 }
 
-/* --- interning ----------------------------------------------------------------------------------
- */
+/* --- interning -------------------------------------------------------------------------------- */
 
 static bool make(struct lowering *lowering, struct predicate *predicate, struct place place)
 {

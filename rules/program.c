@@ -33,8 +33,7 @@ void program_set_close(struct program_set *set)
 	free(set);
 }
 
-/* --- the decision graph -------------------------------------------------------------------------
- */
+/* --- the decision graph ----------------------------------------------------------------------- */
 
 struct emitter {
 	struct decision *decisions;
@@ -129,8 +128,7 @@ static struct program *build(struct program_set *set, const struct filter *filte
 	return filter_find_facts(filter, set, &program->facts) ? program : NULL;
 }
 
-/* --- compiling ----------------------------------------------------------------------------------
- */
+/* --- compiling -------------------------------------------------------------------------------- */
 
 /* category field == the category's name */
 static struct filter *lower_category(struct lowering *lowering, const struct query_term *term)
@@ -189,8 +187,7 @@ const struct program *program_compile(struct program_set *set, const struct quer
 	return program;
 }
 
-/* --- join keys ----------------------------------------------------------------------------------
- */
+/* --- join keys -------------------------------------------------------------------------------- */
 
 static bool resolve_term_keys(struct checker *checker, const struct query_term *term, size_t count,
 			      struct rule_key *out_keys)
@@ -252,8 +249,7 @@ bool program_resolve_keys(struct program_set *set, const struct query_ast *query
 	       check_key_types(&checker, first, out_keys, query->until, keys, count) && good;
 }
 
-/* --- asking -------------------------------------------------------------------------------------
- */
+/* --- asking ----------------------------------------------------------------------------------- */
 
 bool program_equal(const struct program *left, const struct program *right)
 {

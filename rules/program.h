@@ -28,8 +28,7 @@ struct program;
 struct program_set;
 struct program_scratch;
 
-/* --- compiling ----------------------------------------------------------------------------------
- */
+/* --- compiling -------------------------------------------------------------------------------- */
 
 /* `fields` learns the names that programs read and that they are wanted. Programs and predicates
  * live in `arena`; both must outlive the set. NULL with errno. */
@@ -54,8 +53,7 @@ bool program_resolve_keys(struct program_set *set, const struct query_ast *query
 bool program_equal(const struct program *left, const struct program *right);
 uint32_t program_hash(const struct program *program);
 
-/* --- what an index or a pushdown may know of a program ------------------------------------------
- */
+/* --- what an index or a pushdown may know of a program ---------------------------------------- */
 
 enum program_constant { PROGRAM_DEPENDS, PROGRAM_ALWAYS_TRUE, PROGRAM_ALWAYS_FALSE };
 
@@ -99,8 +97,7 @@ uint32_t program_cost(const struct program *program);
 /* One instruction a line; complete: equal text means equal programs. */
 void program_print(const struct program *program, FILE *stream);
 
-/* --- matching -----------------------------------------------------------------------------------
- */
+/* --- matching --------------------------------------------------------------------------------- */
 
 /* For a set that is complete. NULL with errno. */
 struct program_scratch *program_scratch_open(const struct program_set *set);

@@ -22,8 +22,7 @@ static bool conjunct_allows(const struct conjunct *conjunct, const char *categor
 	for (size_t i = 0; i < conjunct->count; i++)
 		if (text_equals(conjunct->texts[i], category))
 			return true;
-	/* compared without case it could still be; nobody writes that, so it need not be told apart
-	 */
+	/* compared without case it could still be; nobody writes that, so no need to tell apart */
 	return conjunct->insensitive;
 }
 

@@ -125,8 +125,7 @@ static void add_literal(struct translator *translator, uint32_t character)
 	}
 }
 
-/* --- character classes --------------------------------------------------------------------------
- */
+/* --- character classes ------------------------------------------------------------------------ */
 
 static bool is_shorthand(char byte)
 {
@@ -200,8 +199,7 @@ static bool translate_class(struct translator *translator)
 	return true;
 }
 
-/* --- the rest -----------------------------------------------------------------------------------
- */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 /* Up to four digits; -1: none, or more. */
 static int take_number(struct translator *translator)

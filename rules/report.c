@@ -34,8 +34,7 @@ struct report {
 	struct complaints unreadable; /* paths */
 };
 
-/* --- loading -------------------------------------------------------------------------------------
- */
+/* --- loading ---------------------------------------------------------------------------------- */
 
 static struct outcome *next_outcome(struct report *report)
 {
@@ -97,8 +96,7 @@ static void report_close(struct report *report)
 	fields_close(report->fields);
 }
 
-/* --- dead rules ----------------------------------------------------------------------------------
- */
+/* --- dead rules ------------------------------------------------------------------------------- */
 
 /* The first field that the step needs and the dataset has not, or NULL. */
 static const char *missing_field(const struct report *report, const struct program *program,
@@ -188,8 +186,7 @@ static enum status judge(const struct report *report, const struct outcome *outc
 	return is_dead(report, rule, out_reason) ? STATUS_DEAD : STATUS_OK;
 }
 
-/* --- text ----------------------------------------------------------------------------------------
- */
+/* --- text ------------------------------------------------------------------------------------- */
 
 static void print_complaints(const struct complaints *complaints, const char *status, FILE *stream)
 {
@@ -219,8 +216,7 @@ static void print_totals(const struct report *report, FILE *stream)
 		report->totals[STATUS_DEAD], report->totals[STATUS_NOT_RUN], report->lint_count);
 }
 
-/* --- JSON ----------------------------------------------------------------------------------------
- */
+/* --- JSON ------------------------------------------------------------------------------------- */
 
 static json_t *json_of_complaints(const struct complaints *complaints)
 {
@@ -284,8 +280,7 @@ static void print_json(const struct report *report, json_t *rules, FILE *stream)
 	json_decref(whole);
 }
 
-/* --- the whole -----------------------------------------------------------------------------------
- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 static void print_outcomes(struct report *report, bool json, FILE *stream)
 {

@@ -10,8 +10,7 @@
 
 enum { STEPS_MAX = 1024 * 1024 };
 
-/* --- steps ---------------------------------------------------------------------------------------
- */
+/* --- steps ------------------------------------------------------------------------------------ */
 
 static bool same_text(struct text left, struct text right)
 {
@@ -65,8 +64,7 @@ static bool grow_steps(struct ruleset_builder *builder)
 	return 2 * (builder->step_count + 1) <= builder->bucket_count || grow_buckets(builder);
 }
 
-/* --- queries -------------------------------------------------------------------------------------
- */
+/* --- queries ---------------------------------------------------------------------------------- */
 
 /* One rule on its way in. */
 struct compilation {

@@ -123,8 +123,7 @@ static void lint_unknown_keys(struct toml_reader *reader, struct rule_draft *dra
 					table->items[i].key);
 }
 
-/* --- times ---------------------------------------------------------------------------------------
- */
+/* --- times ------------------------------------------------------------------------------------ */
 
 bool rule_duration_parse(const char *text, uint64_t *out_ns)
 {
@@ -175,8 +174,7 @@ static uint64_t read_time(struct toml_reader *reader, struct rule_draft *draft,
 	return duration_ns;
 }
 
-/* --- severity and score --------------------------------------------------------------------------
- */
+/* --- severity and score ----------------------------------------------------------------------- */
 
 static const char *const severity_names[] = {
 	[SEVERITY_LOW] = "low",
@@ -237,8 +235,7 @@ static const struct rule_mapping *read_mappings(struct toml_reader *reader,
 	return mappings;
 }
 
-/* --- threat --------------------------------------------------------------------------------------
- */
+/* --- threat ----------------------------------------------------------------------------------- */
 
 static void read_subtechniques(struct toml_reader *reader, const struct toml_node *table,
 			       struct rule_technique *technique)
@@ -296,8 +293,7 @@ static void read_threats(struct toml_reader *reader, const struct toml_node *tab
 	}
 }
 
-/* --- what only some rules have -------------------------------------------------------------------
- */
+/* --- what only some rules have ---------------------------------------------------------------- */
 
 static void read_suppression(struct toml_reader *reader, const struct toml_node *table,
 			     struct rule *rule)
@@ -372,8 +368,7 @@ static void read_exceptions(struct toml_reader *reader, const struct toml_node *
 	rule->exceptions = (struct text_list){ .items = names, .count = names ? count : 0 };
 }
 
-/* --- the whole -----------------------------------------------------------------------------------
- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 static const char *read_version(struct toml_reader *reader, const struct toml_node *table)
 {

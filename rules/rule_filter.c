@@ -37,8 +37,7 @@ static struct expression *checked(struct filter_context *context, const struct t
 		      context->queries.refusal[0] ? context->queries.refusal : "no memory");
 }
 
-/* --- values --------------------------------------------------------------------------------------
- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 /* A value as text; `room` keeps a number's. False after a complaint. */
 static bool value_text(struct filter_context *context, const struct toml_node *node,
@@ -98,8 +97,7 @@ static bool make_glob(struct filter_context *context, struct text text, bool wil
 	return true;
 }
 
-/* --- queries -------------------------------------------------------------------------------------
- */
+/* --- queries ---------------------------------------------------------------------------------- */
 
 /* The only entry of a query's body: `field = value`. */
 static const struct toml_node *only_entry(struct filter_context *context,

@@ -62,8 +62,7 @@ void ruleset_print_program(const struct ruleset *ruleset, uint32_t rule, FILE *s
 	program_print(ruleset->indexed[printed->until_step].program, stream);
 }
 
-/* --- matching ------------------------------------------------------------------------------------
- */
+/* --- matching --------------------------------------------------------------------------------- */
 
 struct match_scratch {
 	const struct step_index *index;
@@ -97,8 +96,7 @@ size_t ruleset_match(const struct ruleset *ruleset, struct match_scratch *scratc
 	return step_index_match(ruleset->index, scratch->steps, event, out_steps);
 }
 
-/* --- pushdown ------------------------------------------------------------------------------------
- */
+/* --- pushdown --------------------------------------------------------------------------------- */
 
 bool ruleset_wants_destination(const struct ruleset *ruleset, const struct ip_address *destination)
 {

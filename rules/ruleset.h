@@ -18,8 +18,7 @@
 struct ruleset;
 struct ruleset_builder;
 
-/* --- loading -------------------------------------------------------------------------------------
- */
+/* --- loading ---------------------------------------------------------------------------------- */
 
 /* `fields` learns the names that rules use, and which fields are wanted; it must outlive the
  * ruleset. */
@@ -45,8 +44,7 @@ bool ruleset_add_query(struct ruleset_builder *builder, const char *query, size_
 struct ruleset *ruleset_build(struct ruleset_builder *builder);
 void ruleset_close(struct ruleset *ruleset);
 
-/* --- looking -------------------------------------------------------------------------------------
- */
+/* --- looking ---------------------------------------------------------------------------------- */
 
 uint32_t ruleset_rule_count(const struct ruleset *ruleset);
 const struct rule *ruleset_rule(const struct ruleset *ruleset, uint32_t index);
@@ -68,8 +66,7 @@ bool ruleset_step_reads(const struct ruleset *ruleset, step_id step, uint16_t fi
 /* Prints a rule's compiled program (for `eql --explain`). */
 void ruleset_print_program(const struct ruleset *ruleset, uint32_t rule, FILE *stream);
 
-/* --- matching ------------------------------------------------------------------------------------
- */
+/* --- matching --------------------------------------------------------------------------------- */
 
 struct match_scratch;
 

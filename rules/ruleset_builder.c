@@ -11,8 +11,7 @@ enum {
 	TREE_BYTES_MAX = 96 * 1024 * 1024, /* one rule's file and query trees; freed rule by rule */
 };
 
-/* --- opening and closing -------------------------------------------------------------------------
- */
+/* --- opening and closing ---------------------------------------------------------------------- */
 
 struct ruleset_builder *ruleset_builder_open(struct fields *fields)
 {
@@ -42,8 +41,7 @@ void ruleset_builder_close(struct ruleset_builder *builder)
 	free(builder);
 }
 
-/* --- rules ---------------------------------------------------------------------------------------
- */
+/* --- rules ------------------------------------------------------------------------------------ */
 
 static bool add_rule(struct ruleset_builder *builder, const struct rule *rule)
 {
@@ -143,8 +141,7 @@ bool ruleset_add_query(struct ruleset_builder *builder, const char *query, size_
 	return accepted;
 }
 
-/* --- building ------------------------------------------------------------------------------------
- */
+/* --- building --------------------------------------------------------------------------------- */
 
 /* Calls `use` for every use of a step: each stage, and `until`. */
 static void each_use(const struct ruleset_builder *builder, struct step *steps,

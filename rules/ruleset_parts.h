@@ -31,8 +31,7 @@ struct address_set *pushdown_wanted(const struct ruleset *ruleset);
 /* Could the step be satisfied by events of this category? */
 bool pushdown_takes_category(const struct indexed_step *step, const char *category);
 
-/* --- on the way in -------------------------------------------------------------------------------
- */
+/* --- on the way in ---------------------------------------------------------------------------- */
 
 struct ruleset_builder {
 	struct fields *fields;

@@ -61,8 +61,7 @@ static struct slot *find_slot(const struct step_index *index, uint16_t field, ui
 	}
 }
 
-/* --- building ------------------------------------------------------------------------------------
- */
+/* --- building --------------------------------------------------------------------------------- */
 
 static bool is_dead(const struct indexed_step *step)
 {
@@ -200,8 +199,7 @@ size_t step_index_unindexed_count(const struct step_index *index)
 	return index->everywhere_count;
 }
 
-/* --- matching ------------------------------------------------------------------------------------
- */
+/* --- matching --------------------------------------------------------------------------------- */
 
 struct step_scratch *step_scratch_open(const struct step_index *index,
 				       const struct program_set *programs)

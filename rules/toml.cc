@@ -9,7 +9,7 @@
 #define TOML_HEADER_ONLY       1
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_MAX_NESTED_VALUES 64
-/* toml++ asserts what hostile text breaks ("[.a]") and then checks it too: the check is what counts */
+/* toml++ asserts what hostile text breaks ("[.a]") and then checks it too: the check counts */
 #define TOML_ASSERT(expression) static_assert(true)
 #include <toml++/impl/preprocessor.h>
 /* its tests for white space call reachable characters unreachable; none of those is white space */

@@ -108,8 +108,7 @@ bool toml_scan(const char *file, const char *text, size_t size_bytes, struct com
 	return true;
 }
 
-/* --- looking -------------------------------------------------------------------------------------
- */
+/* --- looking ---------------------------------------------------------------------------------- */
 
 const struct toml_node *toml_get(const struct toml_node *table, const char *key)
 {
@@ -141,8 +140,7 @@ const char *toml_kind_name(enum toml_kind kind)
 	return names[kind];
 }
 
-/* --- locating ------------------------------------------------------------------------------------
- */
+/* --- locating --------------------------------------------------------------------------------- */
 
 /* Where a walk through the file has got to. */
 struct walk {

@@ -80,8 +80,7 @@ int text_order(const struct text *left, const struct text *right)
 	return (left->size_bytes > right->size_bytes) - (left->size_bytes < right->size_bytes);
 }
 
-/* --- comparison ---------------------------------------------------------------------------------
- */
+/* --- comparison ------------------------------------------------------------------------------- */
 
 /* long double holds every int64 and every double. */
 static long double as_number(const struct value *value)
@@ -172,8 +171,7 @@ struct value value_compare(enum operation operation, const struct value *left,
 	return value_null();
 }
 
-/* --- arithmetic ---------------------------------------------------------------------------------
- */
+/* --- arithmetic ------------------------------------------------------------------------------- */
 
 static struct value integer_arithmetic(enum operation operation, int64_t left, int64_t right)
 {
@@ -234,8 +232,7 @@ struct value value_negate(const struct value *operand)
 	return value_arithmetic(OPERATION_SUBTRACT, &zero, operand);
 }
 
-/* --- text ---------------------------------------------------------------------------------------
- */
+/* --- text ------------------------------------------------------------------------------------- */
 
 /* The shortest digits that read back as the same number, in Java's clothes: "1.0", "1.5E10". */
 static int print_double(double number, char out_text[NUMBER_TEXT_MAX])

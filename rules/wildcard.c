@@ -49,8 +49,7 @@ bool wildcard_has_wildcards(const struct text *pattern)
 	       memchr(pattern->bytes, '?', pattern->size_bytes);
 }
 
-/* --- building -----------------------------------------------------------------------------------
- */
+/* --- building --------------------------------------------------------------------------------- */
 
 struct state_set {
 	size_t at; /* in items */
@@ -345,8 +344,7 @@ struct wildcard *wildcard_open(const struct text *patterns, size_t count, bool i
 	return compile_group(&compiler, sorted, plain) ? compiler.wildcard : NULL;
 }
 
-/* --- matching -----------------------------------------------------------------------------------
- */
+/* --- matching --------------------------------------------------------------------------------- */
 
 struct wildcard_scratch *wildcard_scratch_open(size_t position_count)
 {

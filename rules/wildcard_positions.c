@@ -20,8 +20,7 @@ static size_t character_skip(uint8_t byte)
 	return byte < 0xe0 ? 3 : byte < 0xf0 ? 2 : 1;
 }
 
-/* --- building -----------------------------------------------------------------------------------
- */
+/* --- building --------------------------------------------------------------------------------- */
 
 static size_t add_pattern(struct positions *positions, const struct text *pattern, size_t at)
 {
@@ -161,8 +160,7 @@ struct positions *positions_open(const struct text *patterns, size_t count, bool
 	return make_floating(positions, floats, float_count, arena) ? positions : NULL;
 }
 
-/* --- stepping -----------------------------------------------------------------------------------
- */
+/* --- stepping --------------------------------------------------------------------------------- */
 
 void position_set_clear(struct position_set *set)
 {

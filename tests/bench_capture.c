@@ -34,8 +34,7 @@ static void fail(const char *what)
 	exit(1);
 }
 
-/* --- making captures ----------------------------------------------------------------------------
- */
+/* --- making captures -------------------------------------------------------------------------- */
 
 /* Average 356 bytes: a third of the packets are full, most of the others are small. */
 static uint32_t mixed_size(struct support_random *random)
@@ -98,8 +97,7 @@ static void pack_capture(const char *from, const char *into)
 	gzclose(target);
 }
 
-/* --- reading them -------------------------------------------------------------------------------
- */
+/* --- reading them ----------------------------------------------------------------------------- */
 
 typedef uint64_t read_fn(const char *path); /* returns how many packets there were */
 

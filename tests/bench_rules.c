@@ -63,8 +63,7 @@ static void *need(void *pointer)
 	return pointer;
 }
 
-/* --- events --------------------------------------------------------------------------------------
- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static void read_log(struct events *events, const char *path, struct normaliser *normaliser)
 {
@@ -101,8 +100,7 @@ static struct events *read_events(const struct fields *fields)
 	return events;
 }
 
-/* --- rules ---------------------------------------------------------------------------------------
- */
+/* --- rules ------------------------------------------------------------------------------------ */
 
 /* Only what is written in EQL. */
 static bool load_eql(void *context, const char *file, const char *text, size_t size_bytes)
@@ -128,8 +126,7 @@ static struct ruleset *load_rules(struct fields *fields, const char *const *path
 	return need(ruleset_build(load.builder));
 }
 
-/* --- measuring -----------------------------------------------------------------------------------
- */
+/* --- measuring -------------------------------------------------------------------------------- */
 
 /* The head of an event, where its values are listed. */
 static void prefetch(const struct events *events, size_t at)
@@ -180,8 +177,7 @@ static double print_set(const char *name, const struct ruleset *ruleset, size_t 
 	return event_ns;
 }
 
-/* --- the dearest rules ---------------------------------------------------------------------------
- */
+/* --- the dearest rules ------------------------------------------------------------------------ */
 
 struct price {
 	char name[96];

@@ -59,8 +59,7 @@ static size_t field_index(const struct model_event *event, const char *name)
 	return event->field_count;
 }
 
-/* --- strings ------------------------------------------------------------------------------------
- */
+/* --- strings ---------------------------------------------------------------------------------- */
 
 static char lower(char byte)
 {
@@ -181,8 +180,7 @@ static long find_units(const struct units *text, const struct units *part, size_
 	return -1;
 }
 
-/* --- functions ----------------------------------------------------------------------------------
- */
+/* --- functions -------------------------------------------------------------------------------- */
 
 static struct model_value as_text(struct model_value value)
 {
@@ -362,8 +360,7 @@ static struct model_value call(const struct expression *expression, const struct
 	return found < 0 ? null_value() : integer_value(found); /* indexOf */
 }
 
-/* --- expressions, three-valued ------------------------------------------------------------------
- */
+/* --- expressions, three-valued ---------------------------------------------------------------- */
 
 /* A text beside an address or a date says one; a number beside a date is milliseconds. */
 static struct model_value alike(struct model_value value, struct model_value other)
@@ -539,8 +536,7 @@ static struct model_value evaluate(const struct expression *expression,
 	return null_value();
 }
 
-/* --- filters, two-valued ------------------------------------------------------------------------
- */
+/* --- filters, two-valued ---------------------------------------------------------------------- */
 
 /* True if the atom is true for some choice of one value per field. */
 static bool some_choice(const struct expression *expression, const struct model_event *event)

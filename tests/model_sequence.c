@@ -27,8 +27,7 @@ static int by_order(const void *left, const void *right)
 	return event_order(a->event, b->event);
 }
 
-/* --- keys: values compared one by one, no hashing ----------------------------------------------
- */
+/* --- keys: values compared one by one, no hashing --------------------------------------------- */
 
 static int value_order(const struct event *a_event, const struct event_value *a,
 		       const struct event *b_event, const struct event_value *b)
@@ -116,8 +115,7 @@ static bool is_until(const struct history *history, const struct model_event *ev
 	       has_key(event->event, rule->until_keys, rule->key_count, key);
 }
 
-/* --- missing events ----------------------------------------------------------------------------
- */
+/* --- missing events --------------------------------------------------------------------------- */
 
 /* Is there an event of any missing stage in [from, to) with begin < time < end? Its time goes to
  * *out_ns: the latest or the earliest one. */
@@ -171,8 +169,7 @@ static bool is_accepted(const struct history *history, const struct model_key *k
 	return true;
 }
 
-/* --- the machine -------------------------------------------------------------------------------
- */
+/* --- the machine ------------------------------------------------------------------------------ */
 
 struct pending {
 	bool there;
@@ -230,8 +227,7 @@ static void run_key(const struct history *history, const struct model_key *key,
 	}
 }
 
-/* --- samples -----------------------------------------------------------------------------------
- */
+/* --- samples ---------------------------------------------------------------------------------- */
 
 /* Every choice of distinct events in [begin, end), in lexical order, until enough are found. */
 static void draw(const struct history *history, const struct model_key *key, size_t begin,
@@ -291,8 +287,7 @@ static void run_sample(const struct history *history, const struct model_key *ke
 	}
 }
 
-/* --- all together ------------------------------------------------------------------------------
- */
+/* --- all together ----------------------------------------------------------------------------- */
 
 static uint64_t span_of(const struct rule *rule, uint64_t horizon_ns)
 {

@@ -9,8 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* --- a pcap file --------------------------------------------------------------------------------
- */
+/* --- a pcap file ------------------------------------------------------------------------------ */
 
 struct support_pcap;
 
@@ -20,8 +19,7 @@ void support_pcap_packet(struct support_pcap *writer, uint64_t time_ns, const vo
 			 size_t size);
 void support_pcap_close(struct support_pcap *writer);
 
-/* --- capture bytes in memory ---------------------------------------------------------------------
- */
+/* --- capture bytes in memory ------------------------------------------------------------------ */
 
 struct support_bytes {
 	uint8_t *bytes;

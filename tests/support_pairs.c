@@ -14,8 +14,7 @@
 
 enum { PATH_ROOM = 4096, FILES_MAX = 16 };
 
-/* --- reading -------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static void *grow(void *items, size_t count, size_t item_bytes)
 {
@@ -53,7 +52,7 @@ static void load_events(struct pair_facts *facts, const char *path, struct count
 	}
 	const struct event *event;
 	while ((event = event_file_next(file))) {
-		facts->events = grow(facts->events, facts->event_count, sizeof(*facts->events));
+		facts->events = grow(facts->events, facts->event_count, sizeof(void *));
 		struct event *copy = malloc(event->size_bytes);
 		if (!copy)
 			abort();
@@ -186,8 +185,7 @@ void pair_close(struct pair_facts *facts)
 	free(facts->names);
 }
 
-/* --- running -------------------------------------------------------------------------------------
- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static void read_end(const struct flow_owner *owner, struct owner_row *row, int end)
 {
@@ -329,8 +327,7 @@ void owners_close(struct owners *owners)
 	free(owners->rows);
 }
 
-/* --- the truth -----------------------------------------------------------------------------------
- */
+/* --- the truth -------------------------------------------------------------------------------- */
 
 enum {
 	COLUMN_proto = 2,
@@ -359,10 +356,10 @@ enum {
 
 static void read_truth_end(char *const columns[], int host, int candidates, struct truth_end *end)
 {
-	end->pid = columns[host][0] ? atoll(columns[host + 1]) : -1;
+	end->pid = columns[host][0] ? strtoll(columns[host + 1], NULL, 10) : -1;
 	snprintf(end->guid, sizeof(end->guid), "%s", columns[host + 2]);
 	snprintf(end->image, sizeof(end->image), "%s", columns[host + 3]);
-	end->candidate_count = atoi(columns[candidates]);
+	end->candidate_count = (int)strtol(columns[candidates], NULL, 10);
 }
 
 static bool read_truth_line(char *line, struct truth_flow *flow)
@@ -375,8 +372,8 @@ static bool read_truth_line(char *line, struct truth_flow *flow)
 		return false;
 	*flow = (struct truth_flow){
 		.ip_protocol = strcmp(columns[COLUMN_proto], "tcp") == 0 ? 6 : 17,
-		.source_port = (uint16_t)atoi(columns[COLUMN_src_port]),
-		.destination_port = (uint16_t)atoi(columns[COLUMN_dst_port]),
+		.source_port = (uint16_t)strtoul(columns[COLUMN_src_port], NULL, 10),
+		.destination_port = (uint16_t)strtoul(columns[COLUMN_dst_port], NULL, 10),
 	};
 	ip_address_parse(columns[COLUMN_src_ip], strlen(columns[COLUMN_src_ip]), &flow->source);
 	ip_address_parse(columns[COLUMN_dst_ip], strlen(columns[COLUMN_dst_ip]),
@@ -413,8 +410,7 @@ void truth_close(struct truth *truth)
 	free(truth->flows);
 }
 
-/* --- comparing -----------------------------------------------------------------------------------
- */
+/* --- comparing -------------------------------------------------------------------------------- */
 
 static bool same_process(const char *entity_id, const char *guid)
 {

@@ -18,8 +18,7 @@
 #include "collector/base/hash.h"
 #include "collector/base/pages.h"
 
-/* --- address ------------------------------------------------------------------------------------
- */
+/* --- address ---------------------------------------------------------------------------------- */
 
 static void addresses_are_read_and_written_in_one_form(void **state)
 {
@@ -133,8 +132,7 @@ static void a_prefix_holds_only_addresses_of_its_family(void **state)
 	}
 }
 
-/* --- arena --------------------------------------------------------------------------------------
- */
+/* --- arena ------------------------------------------------------------------------------------ */
 
 static void an_arena_gives_zeroed_aligned_memory_up_to_its_limit(void **state)
 {
@@ -162,8 +160,7 @@ static void an_arena_gives_zeroed_aligned_memory_up_to_its_limit(void **state)
 	arena_close(arena);
 }
 
-/* --- cursor -------------------------------------------------------------------------------------
- */
+/* --- cursor ----------------------------------------------------------------------------------- */
 
 static void a_cursor_reads_zero_behind_the_end_and_stays_truncated(void **state)
 {
@@ -205,8 +202,7 @@ static void a_cursor_can_be_narrowed_and_split(void **state)
 	assert_true(cursor_le64(&part) == 0x0807060504030201);
 }
 
-/* --- hash ---------------------------------------------------------------------------------------
- */
+/* --- hash ------------------------------------------------------------------------------------- */
 
 /* SipHash-1-3 of the bytes 0, 1, 2, ... under the key 00 01 .. 0f. Computed with an implementation
  * of our own in Python, which was compared with CPython's hash() for the key of zeros. */
@@ -253,8 +249,7 @@ static void seeds_differ_and_change_every_hash(void **state)
 	assert_true(hash_word(&first, first.words[0], 1) != hash_word(&first, first.words[0], 2));
 }
 
-/* --- counters -----------------------------------------------------------------------------------
- */
+/* --- counters --------------------------------------------------------------------------------- */
 
 static void blocks_add_up(void **state)
 {
@@ -302,8 +297,7 @@ static void identities_hold_exactly_or_say_which_one_does_not(void **state)
 	assert_null(strstr(text, "flows_opened"));
 }
 
-/* --- complaints ---------------------------------------------------------------------------------
- */
+/* --- complaints ------------------------------------------------------------------------------- */
 
 static const char *complaint_text(const struct complaint *complaint)
 {
@@ -344,8 +338,7 @@ static void long_complaints_are_cut_and_full_lists_count(void **state)
 	assert_int_equal(strlen(complaints.items[0].file), COMPLAINT_FILE_MAX - 1);
 }
 
-/* --- pages --------------------------------------------------------------------------------------
- */
+/* --- pages ------------------------------------------------------------------------------------ */
 
 static void pages_are_zeroed_and_huge_ones_aligned(void **state)
 {

@@ -41,7 +41,7 @@ static struct http_response respond(const struct http_request *request, struct t
 	struct bulk_settings settings = { .authorizations = authorizations,
 					  .authorization_count = 2 };
 	session_limits_default(&settings.limits);
-	settings.limits.document_bytes = 64 * 1024;
+	settings.limits.document_bytes = 1 << 16;
 	settings.limits.inflated_bytes = 1 << 20;
 	const struct session_sink sink = { taken, take_document, take_checkpoint, NULL };
 	struct http_response response;
@@ -154,8 +154,7 @@ static void compressed_body_that_grows_beyond_the_limit_is_refused(void **state)
 	free(packed);
 }
 
-/* --- recorded requests
- * ---------------------------------------------------------------------------- */
+/* --- recorded requests ------------------------------------------------------------------------ */
 
 /* The value of a header in a raw request, copied; NULL when it is not there. */
 static char *raw_header(const char *head, const char *name)

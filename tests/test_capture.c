@@ -46,8 +46,7 @@ static int remove_directory(void **state)
 	return rmdir(directory);
 }
 
-/* --- reading ------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 struct seen {
 	bool opened;
@@ -117,8 +116,7 @@ static const struct seen *read_bytes(const struct support_bytes *bytes,
 	return read_file(scratch(0), check);
 }
 
-/* --- every format -------------------------------------------------------------------------------
- */
+/* --- every format ----------------------------------------------------------------------------- */
 
 enum { BASE_S = 1600000000, NS = 1000000000, SAMPLE_PACKETS = 3 };
 
@@ -282,8 +280,7 @@ static void corrupt_files_never_hurt(void **state)
 	}
 }
 
-/* --- pcapng in particular -----------------------------------------------------------------------
- */
+/* --- pcapng in particular --------------------------------------------------------------------- */
 
 static void interfaces_count_time_in_their_own_units(void **state)
 {
@@ -433,8 +430,7 @@ static void large_unknown_blocks_are_skipped(void **state)
 	free(large);
 }
 
-/* --- what cannot be read ------------------------------------------------------------------------
- */
+/* --- what cannot be read ---------------------------------------------------------------------- */
 
 static void what_is_no_capture_is_refused_with_all_others(void **state)
 {
@@ -487,8 +483,7 @@ static void captures_without_packets_are_fine(void **state)
 	assert_int_equal(seen->faults.count, 0);
 }
 
-/* --- larger than a block ------------------------------------------------------------------------
- */
+/* --- larger than a block ---------------------------------------------------------------------- */
 
 enum { LONG_PACKETS = HARD(40000, 3000) };
 
@@ -656,8 +651,7 @@ static void a_pipe_is_read_as_it_comes(void **state)
 	support_bytes_free(&feed.bytes);
 }
 
-/* --- several files ------------------------------------------------------------------------------
- */
+/* --- several files ---------------------------------------------------------------------------- */
 
 static void write_times(int number, const uint64_t *times, size_t count,
 			enum support_packing packing)
@@ -752,8 +746,7 @@ static void merged_files_lose_nothing(void **state)
 	assert_true(seen->in_order);
 }
 
-/* --- third-party captures -----------------------------------------------------------------------
- */
+/* --- third-party captures --------------------------------------------------------------------- */
 
 /* Column number `column` of a tab-separated line, into `out`. */
 static void column_of(const char *line, int column, char out[PATH_MAX_BYTES])

@@ -59,8 +59,7 @@ static uint64_t seen(const struct run *run)
 	return counter_read(&run->counters, COUNTER_packets_seen);
 }
 
-/* --- flows without what depends on when they were seen ------------------------------------------
- */
+/* --- flows without what depends on when they were seen ---------------------------------------- */
 
 struct rows {
 	struct flow_event *rows;
@@ -99,8 +98,7 @@ static void assert_same_rows(struct rows *live, struct rows *direct)
 		assert_true(same_bytes(&live->rows[i], &direct->rows[i], sizeof(live->rows[i])));
 }
 
-/* --- packets -----------------------------------------------------------------------------------
- */
+/* --- packets ---------------------------------------------------------------------------------- */
 
 /* A frame with a VLAN tag or two, or none, in front of `type` and the rest. */
 static size_t make_frame(uint8_t *frame, struct support_random *random, const char *packet,
@@ -243,8 +241,7 @@ static void send_random(struct bench *bench, uint64_t seed, size_t count)
 	}
 }
 
-/* --- tests -------------------------------------------------------------------------------------
- */
+/* --- tests ------------------------------------------------------------------------------------ */
 
 static void live_packets_make_the_flows_of_the_packets_sent(void **state)
 {

@@ -124,8 +124,7 @@ static void a_rule_costs_kilobytes(void **state)
 	}
 }
 
-/* --- against the model -------------------------------------------------------------------------
- */
+/* --- against the model ------------------------------------------------------------------------ */
 
 enum { RANDOM_MAX = 700, QUERIES = 1500 };
 

@@ -77,8 +77,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* --- facts by hand -------------------------------------------------------------------------------
- */
+/* --- facts by hand ---------------------------------------------------------------------------- */
 
 static void text(uint16_t field, const char *value)
 {
@@ -170,8 +169,7 @@ static void flow(uint16_t port, uint64_t start_ns)
 	bench.events[bench.fact_count++] = NULL;
 }
 
-/* --- running -------------------------------------------------------------------------------------
- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static void copy_field(char out[TEXT_ROOM], const struct event *event, uint16_t field)
 {
@@ -279,8 +277,7 @@ static void assert_one_alert(const char *entity_id)
 	}
 }
 
-/* --- tests ---------------------------------------------------------------------------------------
- */
+/* --- tests ------------------------------------------------------------------------------------ */
 
 static void sysmon_security_and_wire_make_one_alert_in_any_order(void **state)
 {

@@ -15,8 +15,7 @@
 #include "correlator/eql_command.h"
 #include "tests/support_shared.h"
 
-/* --- running it ---------------------------------------------------------------------------------
- */
+/* --- running it ------------------------------------------------------------------------------- */
 
 struct ran {
 	int code;
@@ -56,8 +55,7 @@ static void write_file(char path[64], const char *text, bool packed)
 	assert_int_equal(gzclose(file), Z_OK);
 }
 
-/* --- own cases ----------------------------------------------------------------------------------
- */
+/* --- own cases -------------------------------------------------------------------------------- */
 
 #define LINE_1                                                                                     \
 	"{\"id\":1,\"@timestamp\":1000,\"event\":{\"category\":\"process\"},\"host\":\"a\",\"n\":" \
@@ -303,8 +301,7 @@ static void explain_prints_the_program(void **state)
 	ran_free(&ran);
 }
 
-/* --- files of others --------------------------------------------------------------------------
- */
+/* --- files of others -------------------------------------------------------------------------- */
 
 static size_t count_lines(const char *text)
 {
@@ -360,8 +357,7 @@ static void records_of_an_event_log_are_printed_in_ecs(void **state)
 	ran_free(&ran);
 }
 
-/* --- conformance --------------------------------------------------------------------------------
- */
+/* --- conformance ------------------------------------------------------------------------------ */
 
 static const char *text_of(const json_t *object, const char *name)
 {

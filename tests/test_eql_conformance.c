@@ -30,8 +30,7 @@ static const char *text_of(json_t *object, const char *key)
 	return text ? text : "";
 }
 
-/* --- folding ------------------------------------------------------------------------------------
- */
+/* --- folding ---------------------------------------------------------------------------------- */
 
 static bool same_value(const struct value *value, json_t *expected)
 {
@@ -103,8 +102,7 @@ static void published_constant_expressions_fold(void **state)
 	assert_int_equal(bad, 0);
 }
 
-/* --- queries ------------------------------------------------------------------------------------
- */
+/* --- queries ---------------------------------------------------------------------------------- */
 
 struct compiled {
 	struct arena *arena;
@@ -287,8 +285,7 @@ static void published_event_queries_find_what_elasticsearch_finds(void **state)
 	assert_int_equal(bad, 0);
 }
 
-/* --- rules --------------------------------------------------------------------------------------
- */
+/* --- rules ------------------------------------------------------------------------------------ */
 
 struct rules_run {
 	struct arena *arena;

@@ -338,8 +338,7 @@ static void put_condition(struct writer *writer, int depth)
 		put(writer, " == false");
 }
 
-/* --- events -------------------------------------------------------------------------------------
- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -435,8 +434,7 @@ static struct event *random_event(struct support_random *random, struct fields *
 	return copy;
 }
 
-/* --- the comparison -----------------------------------------------------------------------------
- */
+/* --- the comparison --------------------------------------------------------------------------- */
 
 struct round {
 	struct support_random *random;

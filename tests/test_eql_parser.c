@@ -50,8 +50,7 @@ static const struct query_ast *parse(struct fixture *fixture, const char *query)
 	return ast;
 }
 
-/* --- the tree as text: (and (== process.name "cmd.exe") ...) -----------------------------------
- */
+/* --- the tree as text: (and (== process.name "cmd.exe") ...) ---------------------------------- */
 
 static void write_expression(FILE *out, const struct expression *expression)
 {
@@ -363,8 +362,7 @@ static void deep_and_huge_queries_are_refused_or_read_in_bounded_memory(void **s
 	assert_true(arena_used_bytes(fixture->arena) < 128U << 20);
 }
 
-/* --- the public material ------------------------------------------------------------------------
- */
+/* --- the public material ---------------------------------------------------------------------- */
 
 static json_t *load_shared(const char *relative)
 {

@@ -17,8 +17,7 @@ static struct fields *fields;
 static struct event_builder *builder;
 static struct counters counters;
 
-/* --- blocks -------------------------------------------------------------------------------------
- */
+/* --- blocks ----------------------------------------------------------------------------------- */
 
 struct block {
 	unsigned char *bytes;
@@ -70,8 +69,7 @@ static void blocks_keep_to_themselves_and_all_room_comes_back(void **state)
 	block_pool_close(pool);
 }
 
-/* --- copies of events ---------------------------------------------------------------------------
- */
+/* --- copies of events ------------------------------------------------------------------------- */
 
 static const struct event *make_event(uint64_t identity, size_t text_bytes)
 {
@@ -118,8 +116,7 @@ static void full_event_store_refuses(void **state)
 	event_store_close(store);
 }
 
-/* --- join keys ----------------------------------------------------------------------------------
- */
+/* --- join keys -------------------------------------------------------------------------------- */
 
 enum value_of_test {
 	NOTHING,

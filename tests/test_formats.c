@@ -117,8 +117,7 @@ static void messages_are_as_written_down(void **state)
 	sample_alert_free(&alert);
 }
 
-/* --- the whole alert in ECS ---------------------------------------------------------------------
- */
+/* --- the whole alert in ECS ------------------------------------------------------------------- */
 
 static json_t *at_path(json_t *json, const char *path)
 {
@@ -225,8 +224,7 @@ static void fields_of_another_process_do_not_mix_in(void **state)
 	sample_alert_free(&stranger);
 }
 
-/* --- severities ---------------------------------------------------------------------------------
- */
+/* --- severities ------------------------------------------------------------------------------- */
 
 static void severities_are_mapped_by_band(void **state)
 {
@@ -251,8 +249,7 @@ static void severities_are_mapped_by_band(void **state)
 	}
 }
 
-/* --- hostile values -----------------------------------------------------------------------------
- */
+/* --- hostile values --------------------------------------------------------------------------- */
 
 enum { HOSTILE_BYTES = 30000 };
 

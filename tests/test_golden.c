@@ -147,8 +147,7 @@ static void order_of_arrival_changes_nothing(void **state)
 	for_each_golden(check_orders);
 }
 
-/* --- the same input in two files of each kind
- * ----------------------------------------------------------- */
+/* --- the same input in two files of each kind ------------------------------------------------- */
 
 enum { PCAP_HEADER_BYTES = 24, RECORD_HEADER_BYTES = 16 };
 

@@ -215,14 +215,13 @@ static void keep_alives_go_out_only_while_a_window_waits(void **state)
 	assert_memory_equal(reply, "2A\0\0\0\0", 6);
 	session_lumberjack.safe(session, &sink);
 	assert_memory_equal(reply, "2A\0\0\0\1", 6);
-	memcpy(reply, "none!!", 6);
+	memset(reply, '!', 6);
 	session_lumberjack.idle(session, 30 * second_ns, &sink);
-	assert_memory_equal(reply, "none!!", 6);
+	assert_memory_equal(reply, "!!!!!!", 6);
 	session_lumberjack.close(session);
 }
 
-/* --- recorded clients
- * ----------------------------------------------------------------------------- */
+/* --- recorded clients ------------------------------------------------------------------------- */
 
 static size_t count_events(json_t *frames)
 {

@@ -38,8 +38,7 @@ static int remove_directory(void **state)
 	return system(command); /* NOLINT(cert-env33-c): a test's own directory */
 }
 
-/* --- URLs ---------------------------------------------------------------------------------------
- */
+/* --- URLs ------------------------------------------------------------------------------------- */
 
 static void urls_are_read_or_refused_with_what_was_expected(void **state)
 {
@@ -102,8 +101,7 @@ static void urls_are_read_or_refused_with_what_was_expected(void **state)
 	}
 }
 
-/* --- sending ------------------------------------------------------------------------------------
- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 struct run {
 	struct output *output;
@@ -477,8 +475,7 @@ static void alerts_for_nobody_are_lost_and_counted(void **state)
 	}
 }
 
-/* --- files and stdout ---------------------------------------------------------------------------
- */
+/* --- files and stdout ------------------------------------------------------------------------- */
 
 static char *contents_of(const char *path, size_t *out_size)
 {

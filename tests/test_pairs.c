@@ -129,6 +129,17 @@ static void every_end_that_the_truth_knows_is_given_to_its_process(void **state)
 	assert_int_equal(total.shared_right, total.shared);
 }
 
+static bool same_end(const struct owner_row *left, const struct owner_row *right, int end)
+{
+	return left->ends[end].method == right->ends[end].method &&
+	       left->ends[end].confidence == right->ends[end].confidence &&
+	       left->ends[end].candidate_count == right->ends[end].candidate_count &&
+	       left->ends[end].pid == right->ends[end].pid &&
+	       strcmp(left->ends[end].entity_id, right->ends[end].entity_id) == 0 &&
+	       memcmp(left->ends[end].runners_up, right->ends[end].runners_up,
+		      sizeof(left->ends[end].runners_up)) == 0;
+}
+
 /* The same of every end, whatever the order of arrival. */
 static void assert_same_owners(const struct owners *left, const struct owners *right,
 			       const char *name)
@@ -137,7 +148,7 @@ static void assert_same_owners(const struct owners *left, const struct owners *r
 	for (size_t i = 0; i < left->count; i++) {
 		const struct owner_row *a = &left->rows[i];
 		const struct owner_row *b = &right->rows[i];
-		if (memcmp(&a->ends, &b->ends, sizeof(a->ends)) == 0 && a->status == b->status)
+		if (same_end(a, b, 0) && same_end(a, b, 1) && a->status == b->status)
 			continue;
 		for (int end = 0; end < 2; end++)
 			printf("%s flow %zu end %d: %s (%.4f, %u) against %s (%.4f, %u)\n", name, i,
@@ -182,8 +193,7 @@ static void without_connection_events_nothing_is_surely_wrong(void **state)
 	assert_int_equal(total.wrong_sure, 0);
 }
 
-/* --- clocks --------------------------------------------------------------------------------------
- */
+/* --- clocks ----------------------------------------------------------------------------------- */
 
 #define SECOND_NS INT64_C(1000000000)
 
@@ -228,8 +238,8 @@ static void wrong_clocks_change_no_owner(void **state)
 	if (pair_count == 0)
 		skip();
 	struct clock_fault faults[] = {
-		{ .name = "14 hours east", .zone_ns = 14 * 3600 * SECOND_NS },
-		{ .name = "14 hours west", .zone_ns = -14 * 3600 * SECOND_NS },
+		{ .name = "14 hours east", .zone_ns = 50400 * SECOND_NS },
+		{ .name = "14 hours west", .zone_ns = -50400 * SECOND_NS },
 		{ .name = "a quarter of an hour", .zone_ns = 900 * SECOND_NS },
 		{ .name = "drift of 100 ppm", .drift_ppm = 100 },
 		{ .name = "a step of 40 s", .step_ns = 40 * SECOND_NS },

@@ -115,8 +115,7 @@ static void add(struct sequences *sequences, const struct test_event *event)
 	sequences_add(sequences, event->event, event->steps, event->step_count);
 }
 
-/* --- what is said, as text ----------------------------------------------------------------------
- */
+/* --- what is said, as text -------------------------------------------------------------------- */
 
 struct said {
 	char text[SAID_BYTES]; /* "1 2;+3 -;": identities by stage */
@@ -152,8 +151,7 @@ static struct sequences *open_sequences(const struct rule *rule, bool settle, st
 	return sequences;
 }
 
-/* --- cases --------------------------------------------------------------------------------------
- */
+/* --- cases ------------------------------------------------------------------------------------ */
 
 static const struct {
 	const char *name;
@@ -236,8 +234,7 @@ static void every_case_says_what_elasticsearch_says_in_200_orders(void **state)
 	}
 }
 
-/* --- eager --------------------------------------------------------------------------------------
- */
+/* --- eager ------------------------------------------------------------------------------------ */
 
 /* Lines of (what arrives, what is said): an event with a number before it is a revision. */
 static const struct {
@@ -358,8 +355,7 @@ static void identity_of_a_match_is_equal_in_every_run(void **state)
 	free_events(events, count);
 }
 
-/* --- full ---------------------------------------------------------------------------------------
- */
+/* --- full ------------------------------------------------------------------------------------- */
 
 static void full_store_forgets_the_oldest_and_counts_per_rule(void **state)
 {

@@ -44,8 +44,7 @@ static bool one_in(uint32_t count)
 	return below(count) == 0;
 }
 
-/* --- one trial: rules, and events in up to two versions each -----------------------------------
- */
+/* --- one trial: rules, and events in up to two versions each ---------------------------------- */
 
 struct standing {
 	uint64_t identity;
@@ -216,8 +215,7 @@ static void close_trial(struct trial *trial)
 			free((void *)(uintptr_t)trial->events[i][j].event);
 }
 
-/* --- what the engine says -----------------------------------------------------------------------
- */
+/* --- what the engine says --------------------------------------------------------------------- */
 
 static uint64_t name_of(const struct event *event)
 {
@@ -250,8 +248,7 @@ static void found_match(void *context, enum match_change change, const struct se
 	}
 }
 
-/* --- comparing ----------------------------------------------------------------------------------
- */
+/* --- comparing -------------------------------------------------------------------------------- */
 
 static bool same_events(const struct standing *said, const struct model_match *match)
 {
@@ -316,8 +313,7 @@ static void run_model(const struct trial *trial, const struct model_event *event
 	}
 }
 
-/* --- one run: everything arrives in some order ---------------------------------------------------
- */
+/* --- one run: everything arrives in some order ------------------------------------------------ */
 
 struct arrival {
 	uint32_t number;

@@ -42,11 +42,12 @@ static void take(void *context, enum document_kind kind, uint64_t received_ns, c
 	found->count++;
 }
 
-static struct input_spool *open_spool(const char *path, struct found *found, struct counters *counters)
+static struct input_spool *open_spool(const char *path, struct found *found,
+				      struct counters *counters)
 {
 	const struct input_spool_settings settings = { .path = path,
-						 .segment_bytes = 512,
-						 .max_bytes = 4096 };
+						       .segment_bytes = 512,
+						       .max_bytes = 4096 };
 	struct input_spool *spool = NULL;
 	*found = (struct found){ .in_order = true };
 	assert_int_equal(input_spool_open(&settings, counters, take, found, &spool), 0);
@@ -57,7 +58,8 @@ static void append(struct input_spool *spool, size_t number)
 {
 	char text[DOCUMENT_MAX];
 	const int size = snprintf(text, sizeof(text), "%zu: a document", number);
-	assert_int_equal(input_spool_append(spool, DOCUMENT_JSON, number * 1000, text, (size_t)size), 0);
+	assert_int_equal(
+		input_spool_append(spool, DOCUMENT_JSON, number * 1000, text, (size_t)size), 0);
 }
 
 static void committed_documents_are_found_again_in_order(void **state)

@@ -233,8 +233,7 @@ static void text_survives_both_encodings(void **state)
 	assert_memory_equal(wide, "\xff\xfe\xfd\xff\xfd\xff", 6);
 }
 
-/* --- recorded messages
- * -------------------------------------------------------------------------------- */
+/* --- recorded messages ------------------------------------------------------------------------ */
 
 static char *read_shared(const char *name, size_t *out_size)
 {

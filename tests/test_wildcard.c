@@ -94,7 +94,7 @@ static void patterns_fit_whole_texts(void **state)
 	wildcard_scratch_close(scratch);
 }
 
-/* --- against the model --- */
+/* --- against the model ------------------------------------------------------------------------ */
 
 static bool model_fits(const char *pattern, const char *end, const char *text, const char *text_end,
 		       bool insensitive)
@@ -218,7 +218,7 @@ static void hostile_lists_are_bounded(void **state)
 	arena_close(arena);
 }
 
-/* --- regular expressions --- */
+/* --- regular expressions ---------------------------------------------------------------------- */
 
 static void expressions_fit_as_in_lucene(void **state)
 {

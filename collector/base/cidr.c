@@ -16,8 +16,7 @@ struct cidr_set {
 	cidr_small_batch_fn *small_batch;
 };
 
-/* --- building ----------------------------------------------------------------------------------
- */
+/* --- building --------------------------------------------------------------------------------- */
 
 /* From the highest bit down; an IPv4 address at the top. */
 static inline cidr_key key_of(const struct ip_address *address, int family)
@@ -139,8 +138,7 @@ size_t cidr_set_bytes(const struct cidr_set *set)
 	return bytes;
 }
 
-/* --- looking up --------------------------------------------------------------------------------
- */
+/* --- looking up ------------------------------------------------------------------------------- */
 
 uint32_t cidr_set_find(const struct cidr_set *set, const struct ip_address *address)
 {

@@ -1,5 +1,5 @@
 /* A multibit tree. The root is a plain array over the first 8, 16, 20 or 24 bits, by how many
- *networks there are; below it, each node decides eight more bits in one cache line:
+ * networks there are; below it, each node decides eight more bits in one cache line:
  *
  *	root[first bits] --> entry          entry: 2 bits what, 30 bits which
  *	                                      LEAF   value + 1, or 0: no network
@@ -9,13 +9,13 @@
  *	+-----------------+------+-----------+
  *
  * A node's 256 entries are mostly runs of the same entry. Only one of each run is kept: bit b of
- * `starts` says that a run begins at byte b, so the entry for a byte is number (bits set up to it)
- *- 1. Up to six runs fit in the node itself, which is the common case; more are elsewhere, and
- *`where` says where in either case.
+ * `starts` says that a run begins at byte b, so the entry for a byte is the one numbered by the
+ * bits set up to it, less one. Up to six runs fit in the node itself, which is the common case;
+ * more are elsewhere, and `where` says where in either case.
  *
  * A subtree with a single network is a tail: that network, and the leaf for addresses that are not
- *in it. So a million lonely hosts cost 32 bytes each, not a chain of nodes (Knot's and BIND's
- *qp-tries skip such chains too; the runs are poptrie's leafvec, Asai and Ohara, 2015).
+ * in it. So a million lonely hosts cost 32 bytes each, not a chain of nodes (Knot's and BIND's
+ * qp-tries skip such chains too; the runs are poptrie's leafvec, Asai and Ohara, 2015).
  */
 #include "collector/base/cidr_tree.h"
 
@@ -67,8 +67,7 @@ struct cidr_tree {
 	uint32_t value_count;
 };
 
-/* --- building ----------------------------------------------------------------------------------
- */
+/* --- building --------------------------------------------------------------------------------- */
 
 /* Arrays that grow while the tree is built, and are then copied to their final pages. */
 struct builder {
@@ -345,8 +344,7 @@ size_t cidr_tree_bytes(const struct cidr_tree *tree)
 	       tree->tail_count * sizeof(struct tail) + tree->value_count * sizeof(uint32_t);
 }
 
-/* --- looking up --------------------------------------------------------------------------------
- */
+/* --- looking up ------------------------------------------------------------------------------- */
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 

@@ -3,11 +3,11 @@
  *
  *	| tag 0..11 | passed_count | slot 0..11 |	12 + 4 + 48 = 64 bytes
  *
- * A record lives in its home bucket (high half of the hash), or in the next one with room. A search
- * goes on to the next bucket only while passed_count says that somebody did; removing a record
- *takes one off the count of every bucket that it had passed. So removal leaves nothing behind: no
- * tombstones, and a table that has been full is afterwards as fast as a new one (F14, Bronson and
- * Shi, 2019, where the idea is from, has 8-bit counts that stick).
+ * A record lives in its home bucket (high half of the hash), or in the next one with room. A
+ * search goes on to the next bucket only while passed_count says that somebody did; removing a
+ * record takes one off the count of every bucket that it had passed. So removal leaves nothing
+ * behind: no tombstones, and a table that has been full is afterwards as fast as a new one (F14,
+ * Bronson and Shi, 2019, where the idea is from, has 8-bit counts that stick).
  */
 #include "collector/base/table.h"
 

@@ -4,7 +4,7 @@
  * A timer is in level L when 6-bit digit L is the highest one in which its tick differs from
  * `current`; its digit L is the list. From this follows that in each level only lists above
  * current's digit are in use, and that everything in a lower level is due before anything in a
- *higher one. So the next thing to do is always the lowest used list of the lowest used level: one
+ * higher one. So the next thing to do is always the lowest used list of the lowest used level: one
  * bitmap word per level finds it, however long nothing was due.
  *
  *	tick    = 01 10 07     in level 1 (digit 1 differs first), list 10
@@ -12,8 +12,8 @@
  *
  * When `current` reaches a list of level 0, that list is due. When it reaches a list of a higher
  * level, the list is taken to `moving`, and its timers find their places in lower levels. Timers
- *are linked in a circle through their list's head (numbers above the capacity), so that unlinking
- *needs no list.
+ * are linked in a circle through their list's head (numbers above the capacity), so that unlinking
+ * needs no list.
  */
 #include "collector/base/timer.h"
 

@@ -13,8 +13,7 @@
 static const char json_type[] = "application/json";
 static const char vendor_type[] = "application/vnd.elasticsearch+json;compatible-with=8";
 
-/* --- answers
- * ---------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static void add_header(struct http_response *response, const char *name, const char *value)
 {
@@ -63,8 +62,7 @@ static void answer_root(const struct bulk_settings *settings, struct http_respon
 	       settings->version ? settings->version : "8.19.0");
 }
 
-/* --- who may send
- * -------------------------------------------------------------------------------------- */
+/* --- who may send ----------------------------------------------------------------------------- */
 
 /* Takes the same time wherever the texts differ. */
 static bool same_secret(const char *left, const char *right)
@@ -86,8 +84,7 @@ static bool authorized(const struct bulk_settings *settings, const struct http_r
 	return known;
 }
 
-/* --- the _bulk body
- * --------------------------------------------------------------------------------- */
+/* --- the _bulk body --------------------------------------------------------------------------- */
 
 enum action { ACTION_CREATE, ACTION_INDEX, ACTION_UNSUPPORTED };
 
@@ -214,8 +211,7 @@ static void answer_document(const struct bulk_settings *settings, const char *bo
 	answer(response, 201, "{\"_index\":\"procspan\",\"_id\":\"0\",\"result\":\"created\"}");
 }
 
-/* --- routing
- * --------------------------------------------------------------------------------------------- */
+/* --- routing ---------------------------------------------------------------------------------- */
 
 static bool ends_with(const char *text, const char *end)
 {

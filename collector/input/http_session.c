@@ -74,7 +74,7 @@ static void http_close(void *context)
 	free(session);
 }
 
-/* --- replies -----------------------------------------------------------------------------------*/
+/* --- replies ---------------------------------------------------------------------------------- */
 
 static const char *reason_of(int status)
 {
@@ -176,7 +176,7 @@ static void http_safe(void *context, const struct session_sink *sink)
 		send_response(session, sink);
 }
 
-/* --- the head ----------------------------------------------------------------------------------*/
+/* --- the head --------------------------------------------------------------------------------- */
 
 /* A decimal number of the whole text. */
 static bool read_size(const char *text, size_t *out_size)
@@ -345,7 +345,7 @@ static ssize_t feed_head(struct http_session *session, const char *bytes, size_t
 	return (ssize_t)size;
 }
 
-/* --- the body ----------------------------------------------------------------------------------*/
+/* --- the body --------------------------------------------------------------------------------- */
 
 static bool add_to_body(struct http_session *session, const char *bytes, size_t size_bytes)
 {

@@ -1,19 +1,20 @@
 /* input_lumberjack.c: the protocol of Beats and Logstash, versions 2 and 1, the receiving side.
  *
- * Sources: elastic/go-lumber protocol/v2, logstash-input-beats PROTOCOL.md. Every frame begins with
- *its version ('2' or '1') and its type; integers are big-endian:
+ * Sources: elastic/go-lumber protocol/v2, logstash-input-beats PROTOCOL.md. Every frame begins
+ * with its version ('2' or '1') and its type; integers are big-endian:
  *
  *	W  u32 count                            a window of `count` events follows
  *	J  u32 sequence, u32 size, JSON         one event
  *	C  u32 size, zlib stream                whole frames, compressed
- *	D  u32 sequence, u32 pairs, (u32 size, key, u32 size, value)...      one event, version 1
- *only A  u32 sequence                         ours: all up to `sequence` are safe; 0 = still here,
- *go on waiting
+ *	D  u32 sequence, u32 pairs, pairs       one event, version 1 only;
+ *	                                        a pair: u32 size, key, u32 size, value
+ *	A  u32 sequence                         ours: all up to `sequence` are safe;
+ *	                                        0 = still here, go on waiting
  *
- * An acknowledgement carries the sequence number of the window's last event (some senders number on
- *across windows) and the version of the window. A window is acknowledged whole, once, in order.
- *There is no error frame: whatever breaks the protocol ends the connection without an
- *acknowledgement, and the sender sends again.
+ * An acknowledgement carries the sequence number of the window's last event (some senders number
+ * on across windows) and the version of the window. A window is acknowledged whole, once, in
+ * order. There is no error frame: whatever breaks the protocol ends the connection without an
+ * acknowledgement, and the sender sends again.
  */
 #include "collector/input/session.h"
 
@@ -89,8 +90,7 @@ static void lumberjack_close(void *context)
 	free(session);
 }
 
-/* --- replies ------------------------------------------------------------------------------------
- */
+/* --- replies ---------------------------------------------------------------------------------- */
 
 static void write_ack(const struct session_sink *sink, uint8_t version, uint32_t sequence)
 {
@@ -246,8 +246,7 @@ static ssize_t compressed_frame(struct lumberjack *session, struct cursor *frame
 	if (frame->truncated)
 		return 0;
 	if (session->inflating)
-		return -EPROTO; /* a C within a C: no sender does it, and it would nest without end
-				 */
+		return -EPROTO; /* a C within a C: no sender does it, and it could nest for ever */
 	if (size_bytes > compressBound(session->limits.inflated_bytes))
 		return -EMSGSIZE;
 	memset(&session->zlib, 0, sizeof(session->zlib));
@@ -303,15 +302,15 @@ static ssize_t parse_frames(struct lumberjack *session, const uint8_t *bytes, si
 	return (ssize_t)used;
 }
 
-/* --- compressed frames: inflated step by step, so that the buffer never holds more than one
- * document ------- */
+/* --- compressed frames: inflated in steps, so that the buffer holds one document at most ------ */
 
 static bool make_room(struct lumberjack *session)
 {
-	const size_t most = session->limits.document_bytes + 2 * INFLATE_STEP_BYTES;
+	const size_t first = (size_t)2 * INFLATE_STEP_BYTES;
+	const size_t most = session->limits.document_bytes + first;
 	if (session->inflated_room - session->inflated_used >= INFLATE_STEP_BYTES)
 		return true;
-	size_t room = session->inflated_room ? 2 * session->inflated_room : 2 * INFLATE_STEP_BYTES;
+	size_t room = session->inflated_room ? 2 * session->inflated_room : first;
 	if (room > most)
 		room = most;
 	if (room - session->inflated_used < INFLATE_STEP_BYTES)

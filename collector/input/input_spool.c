@@ -22,6 +22,7 @@ enum {
 	HEAD_BYTES = 8,	  /* size and checksum */
 	PREFIX_BYTES = 9, /* received_ns and kind */
 	NAME_DIGITS = 12,
+	PENDING_FIRST_BYTES = 64 << 10,
 };
 
 static const uint64_t default_bytes = HARD(UINT64_C(2) << 30, UINT64_C(1) << 20);
@@ -52,8 +53,7 @@ static void name_of(uint64_t number, char out_name[32])
 	snprintf(out_name, 32, "%0*" PRIu64 ".spool", NAME_DIGITS, number);
 }
 
-/* --- reading what earlier runs left
- * ---------------------------------------------------------------- */
+/* --- reading what earlier runs left ----------------------------------------------------------- */
 
 /* Hands over the whole records of a segment; returns the bytes that they take. */
 static size_t read_records(const uint8_t *bytes, size_t size_bytes, struct segment *segment,
@@ -79,8 +79,8 @@ static size_t read_records(const uint8_t *bytes, size_t size_bytes, struct segme
 	return good_bytes;
 }
 
-static int read_segment(struct input_spool *spool, struct segment *segment, input_spool_document_fn *found,
-			void *context)
+static int read_segment(struct input_spool *spool, struct segment *segment,
+			input_spool_document_fn *found, void *context)
 {
 	char name[32];
 	name_of(segment->number, name);
@@ -150,7 +150,7 @@ static int read_all(struct input_spool *spool, input_spool_document_fn *found, v
 }
 
 int input_spool_open(const struct input_spool_settings *settings, struct counters *counters,
-	       input_spool_document_fn *found, void *context, struct input_spool **out_spool)
+		     input_spool_document_fn *found, void *context, struct input_spool **out_spool)
 {
 	struct input_spool *spool = calloc(1, sizeof(*spool));
 	if (!spool)
@@ -194,14 +194,13 @@ void input_spool_close(struct input_spool *spool)
 	free(spool);
 }
 
-/* --- appending
- * ------------------------------------------------------------------------------------------- */
+/* --- appending -------------------------------------------------------------------------------- */
 
 static bool make_room(struct input_spool *spool, size_t size_bytes)
 {
 	if (spool->pending_room - spool->pending_bytes >= size_bytes)
 		return true;
-	size_t room = spool->pending_room ? spool->pending_room : 64 * 1024;
+	size_t room = spool->pending_room ? spool->pending_room : PENDING_FIRST_BYTES;
 	while (room - spool->pending_bytes < size_bytes)
 		room *= 2;
 	uint8_t *larger = realloc(spool->pending, room);
@@ -213,7 +212,7 @@ static bool make_room(struct input_spool *spool, size_t size_bytes)
 }
 
 int input_spool_append(struct input_spool *spool, enum document_kind kind, uint64_t received_ns,
-		 const char *bytes, size_t size_bytes)
+		       const char *bytes, size_t size_bytes)
 {
 	const uint32_t record_bytes = (uint32_t)(PREFIX_BYTES + size_bytes);
 	if (size_bytes > UINT32_MAX / 2 || !make_room(spool, HEAD_BYTES + record_bytes))

@@ -1,12 +1,13 @@
-/* input_spool.h: what has been acknowledged, on disk: documents are appended and synced before their
- *sender hears that they are safe, and read again after a crash.
+/* input_spool.h: what has been acknowledged, on disk: documents are appended and synced before
+ * their sender hears that they are safe, and read again after a crash.
  *
  * A folder of segments, each a row of records. Nothing is ever rewritten; the oldest segments are
- *removed when the spool is larger or older than allowed, counted and named. A record that a crash
- *cut short ends its segment. One owner thread.
+ * removed when the spool is larger or older than allowed, counted and named. A record that a crash
+ * cut short ends its segment. One owner thread.
  *
  *	record: u32 size of what follows | u32 CRC-32 of it | u64 received_ns | u8 kind | document
- *(little-endian)
+ *
+ * Numbers are little-endian.
  */
 #pragma once
 
@@ -28,19 +29,19 @@ struct input_spool_settings {
 
 /* Called for each document of the spool, oldest first. Borrowed for the call. */
 typedef void input_spool_document_fn(void *context, enum document_kind kind, uint64_t received_ns,
-			       const char *bytes, size_t size_bytes);
+				     const char *bytes, size_t size_bytes);
 
 /* 0 or -errno. Reads what earlier runs left and hands it over (`found` NULL: does not), then is
  * ready to append. Another process that has the folder open is -EWOULDBLOCK. */
 int input_spool_open(const struct input_spool_settings *settings, struct counters *counters,
-	       input_spool_document_fn *found, void *context, struct input_spool **out_spool);
+		     input_spool_document_fn *found, void *context, struct input_spool **out_spool);
 
 /* Commits what is left. */
 void input_spool_close(struct input_spool *spool);
 
 /* Remembers the document until the next commit. 0, or -ENOMEM. */
 int input_spool_append(struct input_spool *spool, enum document_kind kind, uint64_t received_ns,
-		 const char *bytes, size_t size_bytes);
+		       const char *bytes, size_t size_bytes);
 
 /* Writes and syncs all that was appended: afterwards it is safe. 0, or -errno: then nothing of it
  * may be acknowledged, and it is tried again at the next commit. */

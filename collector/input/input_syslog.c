@@ -1,13 +1,17 @@
 /* input_syslog.c: Windows events that some agent wrapped into syslog, over a stream (TCP, TLS) or
- *one per datagram.
+ * one per datagram.
  *
  * Framing (RFC 6587): a frame that begins with a digit is octet-counted, "SIZE SP MESSAGE"; one
- *that begins with '<' ends at the next LF. RFC 5425 (TLS) is always counted. The header is skipped,
- *not read: its HOSTNAME may be a relay's. The payload is the first of
- *	{...}			JSON (NXLog to_json, Winlogbeat by Logstash, ...; an "@cee:" cookie
- *before it is skipped) <Event ...>		event XML MSWinEventLog HT ...	Snare: fields by
- *position A message with none of them is not an event and is handed over as it is, to be counted as
- *bad. No acknowledgements.
+ * that begins with '<' ends at the next LF. RFC 5425 (TLS) is always counted. The header is
+ * skipped, not read: its HOSTNAME may be a relay's. The payload is the first of
+ *
+ *	{...}                 JSON (NXLog to_json, Winlogbeat by Logstash, ...);
+ *	                      an "@cee:" cookie before it is skipped
+ *	<Event ...>           event XML
+ *	MSWinEventLog HT ...  Snare: fields by position
+ *
+ * A message with none of them is not an event and is handed over as it is, to be counted as bad.
+ * No acknowledgements.
  */
 #include "collector/input/session.h"
 
@@ -32,8 +36,7 @@ static void *syslog_open(const struct session_limits *limits)
 	return session;
 }
 
-/* --- payloads
- * ------------------------------------------------------------------------------------- */
+/* --- payloads --------------------------------------------------------------------------------- */
 
 /* Snare's positional fields, after the marker. */
 enum snare_field {
@@ -116,8 +119,7 @@ static void take_message(const char *message, size_t size_bytes, const struct se
 		sink->document(sink->context, DOCUMENT_JSON, message, size_bytes);
 }
 
-/* --- framing: each returns the bytes of the frame, 0 = not all there yet, or -errno
- * -------------------- */
+/* --- framing: each returns the bytes of the frame, 0 = not all there yet, or -errno ----------- */
 
 static ssize_t counted_frame(const struct syslog *session, const char *bytes, size_t size_bytes,
 			     const struct session_sink *sink)

@@ -42,7 +42,7 @@ static bool copy_text(char *out, size_t room_bytes, const char *text, size_t siz
 	return true;
 }
 
-/* --- options -----------------------------------------------------------------------------------*/
+/* --- options ---------------------------------------------------------------------------------- */
 
 static bool set_authorization(struct listener_url *url, const char *scheme, const char *secret,
 			      size_t size_bytes)
@@ -143,7 +143,7 @@ static bool read_options(const char *at, struct listener_url *url, struct compla
 	return true;
 }
 
-/* --- address -----------------------------------------------------------------------------------*/
+/* --- address ---------------------------------------------------------------------------------- */
 
 /* "HOST:PORT", "[HOST]:PORT", "HOST". */
 static bool read_address(const char *text, size_t size_bytes, struct listener_url *url)

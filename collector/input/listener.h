@@ -4,7 +4,7 @@
  *	bulk+http://127.0.0.1:9200                bulk+https://0.0.0.0:9200?cert=F&key=F&user=U:P
  *	wef+https://0.0.0.0:5986?cert=F&key=F&ca=F&url=https://collector.example:5986
  *	syslog+udp://0.0.0.0:514                  syslog+tcp:// syslog+tls:// ndjson+tcp://
- *ndjson+tls:// ndjson+unix:PATH                          ndjson+stdin: follow:PATH?from=start|end
+ * ndjson+tls:// ndjson+unix:PATH                          ndjson+stdin: follow:PATH?from=start|end
  *
  * Immutable once parsed.
  */

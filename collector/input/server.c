@@ -49,7 +49,7 @@ static void start_timer(struct event *timer, long seconds, long microseconds)
 	event_add(timer, &delay);
 }
 
-/* --- keeping documents -------------------------------------------------------------------------*/
+/* --- keeping documents ------------------------------------------------------------------------ */
 
 static void schedule_commit(struct server *server)
 {
@@ -103,7 +103,7 @@ bool server_await(struct server *server, struct connection *connection)
 	return true;
 }
 
-/* --- handing on --------------------------------------------------------------------------------*/
+/* --- handing on ------------------------------------------------------------------------------- */
 
 static void set_congested(struct server *server, bool congested)
 {
@@ -162,7 +162,7 @@ static void on_hand_on(evutil_socket_t fd, short what, void *context)
 	review_congestion(server);
 }
 
-/* --- committing --------------------------------------------------------------------------------*/
+/* --- committing ------------------------------------------------------------------------------- */
 
 /* Everything that was waiting is safe. New checkpoints may come in while senders are answered. */
 static void answer_all(struct server *server)
@@ -216,7 +216,7 @@ static void on_commit(evutil_socket_t fd, short what, void *context)
 	review_congestion(server);
 }
 
-/* --- the loop ----------------------------------------------------------------------------------*/
+/* --- the loop --------------------------------------------------------------------------------- */
 
 static void on_tick(evutil_socket_t fd, short what, void *context)
 {
@@ -308,7 +308,7 @@ int server_run(struct server *server, const struct server_handler *handler,
 	return 0;
 }
 
-/* --- opening and closing -----------------------------------------------------------------------*/
+/* --- opening and closing ---------------------------------------------------------------------- */
 
 int server_bind(const struct listener_url *url, int type, struct complaint *complaint)
 {

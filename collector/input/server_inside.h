@@ -88,7 +88,7 @@ struct server {
 uint64_t server_monotonic_ns(void);
 uint64_t server_unix_ns(void);
 
-/* --- server.c ----------------------------------------------------------------------------------*/
+/* --- server.c --------------------------------------------------------------------------------- */
 
 /* Keeps a document until it is synced and handed on. False: no memory. */
 bool server_keep(struct server *server, const char *peer_name, enum document_kind kind,
@@ -97,13 +97,13 @@ bool server_keep(struct server *server, const char *peer_name, enum document_kin
 /* The connection wants to hear when everything kept so far is safe. False: no memory. */
 bool server_await(struct server *server, struct connection *connection);
 
-/* --- server_bookmark.c -------------------------------------------------------------------------*/
+/* --- server_bookmark.c ------------------------------------------------------------------------ */
 
 void bookmark_remember(struct server *server, const char *document, size_t size_bytes);
 bool bookmark_find(void *context, const char *machine, char out_bookmark[WEF_BOOKMARK_MAX]);
 void bookmarks_close(struct server *server);
 
-/* --- server_stream.c ---------------------------------------------------------------------------*/
+/* --- server_stream.c -------------------------------------------------------------------------- */
 
 bool stream_listen(struct listener *listener, struct complaint *complaint);
 void connection_safe(struct connection *connection);
@@ -112,14 +112,14 @@ void connections_sweep(struct server *server);
 void connections_pause(struct server *server, bool paused);
 void connections_close(struct server *server);
 
-/* --- server_tls.c ------------------------------------------------------------------------------*/
+/* --- server_tls.c ----------------------------------------------------------------------------- */
 
 SSL_CTX *tls_open(const struct listener_url *url, struct complaint *complaint);
 void tls_peer_name(SSL *tls, char out_name[PEER_NAME_MAX]);
 /* SHA-1 of a CA's certificate in hex, as WEF wants it; false: unreadable. */
 bool tls_thumbprint(const char *path, char out_hex[64]);
 
-/* --- server_datagram.c, server_tail.c ----------------------------------------------------------*/
+/* --- server_datagram.c, server_tail.c --------------------------------------------------------- */
 
 bool datagram_listen(struct listener *listener, struct complaint *complaint);
 void datagram_start(struct listener *listener);

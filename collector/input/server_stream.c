@@ -25,7 +25,7 @@ enum {
 
 static const struct hash_seed peer_seed = { { 0x706565722d686173, 0x682d73656564 } };
 
-/* --- closing -----------------------------------------------------------------------------------*/
+/* --- closing ---------------------------------------------------------------------------------- */
 
 static void reset_unit(struct connection *connection)
 {
@@ -83,7 +83,7 @@ static void leave(struct connection *connection)
 		close_connection(connection);
 }
 
-/* --- the session's sink ------------------------------------------------------------------------*/
+/* --- the session's sink ----------------------------------------------------------------------- */
 
 static void take_document(void *context, enum document_kind kind, const char *bytes,
 			  size_t size_bytes)
@@ -117,7 +117,7 @@ static struct session_sink sink_of(struct connection *connection)
 	return (struct session_sink){ connection, take_document, take_checkpoint, take_reply };
 }
 
-/* --- reading -----------------------------------------------------------------------------------*/
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static void note_unit(struct connection *connection, size_t consumed, size_t left_bytes)
 {
@@ -257,7 +257,7 @@ void connection_safe(struct connection *connection)
 		connection_read(connection); /* the next request may be here already */
 }
 
-/* --- HTTP --------------------------------------------------------------------------------------*/
+/* --- HTTP ------------------------------------------------------------------------------------- */
 
 static void respond_bulk(void *context, const struct http_request *request,
 			 const struct session_sink *sink, struct http_response *out_response)
@@ -304,7 +304,7 @@ static void *open_session(struct connection *connection)
 	return http_session_open(&http);
 }
 
-/* --- accepting ---------------------------------------------------------------------------------*/
+/* --- accepting -------------------------------------------------------------------------------- */
 
 static void name_peer(struct connection *connection, const struct sockaddr *address)
 {
@@ -443,7 +443,7 @@ bool stream_listen(struct listener *listener, struct complaint *complaint)
 	return complain(complaint, NULL, 0, 0, "listener %.200s: %s", url->text, strerror(errno));
 }
 
-/* --- all of them -------------------------------------------------------------------------------*/
+/* --- all of them ------------------------------------------------------------------------------ */
 
 static void sweep(struct connection *connection)
 {

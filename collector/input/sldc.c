@@ -89,8 +89,8 @@ static int obey(struct decoder *decoder)
 
 /* Match lengths: a prefix of ones says how many bits follow.
  *
- *	0x 2-3	10xx 4-7	110xxx 8-15	1110xxxx 16-31	1111xxxxxxxx 32-271 11111111 a
- *control symbol
+ *	0x 2-3   10xx 4-7   110xxx 8-15   1110xxxx 16-31   1111xxxxxxxx 32-271
+ *	11111111 a control symbol
  */
 static int copy_match(struct decoder *decoder)
 {

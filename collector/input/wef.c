@@ -18,8 +18,7 @@
 
 static const char envelope_type[] = "application/soap+xml;charset=UTF-16";
 
-/* --- identifiers
- * -------------------------------------------------------------------------------------- */
+/* --- identifiers ------------------------------------------------------------------------------ */
 
 /* A UUID in upper case that is a function of these texts (up to a NULL): stable where it must be,
  * and needs no random source. Version 8 of RFC 9562: bits of our own making. */
@@ -59,8 +58,7 @@ char *wef_policy_string(const struct wef_settings *settings, unsigned refresh_s)
 	return text;
 }
 
-/* --- writing
- * ------------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static void write_escaped(FILE *out, const char *text)
 {
@@ -204,8 +202,7 @@ static void write_subscription(FILE *out, const struct wef_settings *settings, c
 	fputs("<w:SendBookmarks/></e:Subscribe></s:Body></s:Envelope></m:Subscription>", out);
 }
 
-/* --- answering
- * ----------------------------------------------------------------------------------------- */
+/* --- answering -------------------------------------------------------------------------------- */
 
 typedef void write_body_fn(FILE *out, const struct wef_settings *settings,
 			   const struct wef_envelope *request);

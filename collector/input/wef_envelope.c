@@ -212,7 +212,7 @@ bool wef_envelope_read(const char *xml, size_t size_bytes, const struct session_
 	struct reader reader = { .envelope = out_envelope, .limits = limits, .sink = sink };
 	memset(out_envelope, 0, sizeof(*out_envelope));
 	reader.parser = XML_ParserCreateNS("UTF-8", SEPARATOR[0]);
-	if (!reader.parser || size_bytes > WEF_ENVELOPE_MAX * 2) {
+	if (!reader.parser || size_bytes > (size_t)WEF_ENVELOPE_MAX * 2) {
 		XML_ParserFree(reader.parser);
 		return false;
 	}

@@ -44,8 +44,7 @@ struct capture {
 	struct complaints faults;
 };
 
-/* --- the heap ----------------------------------------------------------------------------------
- */
+/* --- the heap --------------------------------------------------------------------------------- */
 
 static bool is_before(const struct capture *capture, uint16_t left, uint16_t right)
 {
@@ -106,8 +105,7 @@ static uint64_t limit_of_first(const struct capture *capture)
 	return heap[0] < second ? second_ns : second_ns - 1; /* then it is after the first: not 0 */
 }
 
-/* --- opening and closing ------------------------------------------------------------------------
- */
+/* --- opening and closing ---------------------------------------------------------------------- */
 
 static void close_file(struct capture *capture, struct entry *entry)
 {
@@ -230,8 +228,7 @@ void capture_close(struct capture *capture)
 	free(capture);
 }
 
-/* --- reading -----------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static void record_fault(struct capture *capture, const struct entry *entry)
 {

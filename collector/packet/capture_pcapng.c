@@ -5,9 +5,9 @@
  *	+------+--------------+--------------------------+--------------+
  *
  * A section header tells the byte order of what follows it and forgets the interfaces of the
- *section before. An interface description says what the packets of the next interface number are,
- *and in which unit their times count. Blocks that say nothing about packets are skipped, however
- *long.
+ * section before. An interface description says what the packets of the next interface number are,
+ * and in which unit their times count. Blocks that say nothing about packets are skipped, however
+ * long.
  */
 #include "collector/packet/capture_file.h"
 
@@ -65,8 +65,7 @@ bool capture_pcapng_is(const uint8_t magic[4])
 	return cursor_be32(&cursor) == BLOCK_SECTION;
 }
 
-/* --- time --------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static uint64_t power_of_ten(unsigned digits)
 {
@@ -110,8 +109,7 @@ static uint64_t time_of(const struct capture_clock *clock, uint64_t ticks)
 	return saturate((__int128_t)ns + (__int128_t)clock->offset_s * 1000000000);
 }
 
-/* --- blocks that describe ----------------------------------------------------------------------
- */
+/* --- blocks that describe --------------------------------------------------------------------- */
 
 static void read_options(struct capture_interface *interface, struct cursor options,
 			 bool big_endian)
@@ -177,8 +175,7 @@ static bool read_section(struct capture_file *file, const uint8_t start[SECTION_
 	return true;
 }
 
-/* --- walking over blocks ------------------------------------------------------------------------
- */
+/* --- walking over blocks ---------------------------------------------------------------------- */
 
 /* What became of looking for something: go on, or return what capture_file_* said. */
 enum walk { WALK_ON, WALK_STOP };

@@ -20,8 +20,7 @@ enum {
 #define MADV_POPULATE_READ 22 /* Linux 5.14 */
 #endif
 
-/* --- opening -----------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static bool open_stream(struct capture_source *source, int descriptor, enum capture_source_use use)
 {
@@ -93,8 +92,7 @@ void capture_source_close(struct capture_source *source)
 	*source = (struct capture_source){ 0 };
 }
 
-/* --- moving the window -------------------------------------------------------------------------
- */
+/* --- moving the window ------------------------------------------------------------------------ */
 
 /* Gives back pages far behind the reader, so that reading a large file takes no more memory than a
  * small one. Packets that still point there would only be read again. */

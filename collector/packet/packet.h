@@ -10,8 +10,7 @@ struct packet {
 	uint32_t wire_bytes;	 /* how long it was */
 	uint16_t link_type;	 /* LINKTYPE_ value: tcpdump.org/linktypes.html; 1 = Ethernet */
 	uint16_t capture;	 /* which file or interface, 0-based */
-	uint16_t
-		vlan_id; /* tag that the NIC or kernel took off (TPACKET_V3), 0 = none; outermost */
+	uint16_t vlan_id;	 /* outermost tag, that the NIC or kernel took off; 0 = none */
 	uint16_t unused;
 };
 
