@@ -15,6 +15,7 @@
 #include "correlator/connection_table.h"
 #include "correlator/correlator.h"
 #include "correlator/fact_table.h"
+#include "correlator/flow_name_table.h"
 #include "correlator/process_table.h"
 
 #define REPORT_NEAR_NS                                                                             \
@@ -29,6 +30,7 @@ struct world {
 	struct process_table *processes;
 	struct connection_table connections;
 	struct fact_table *facts;
+	struct flow_name_table *names; /* for the joined events; no method asks */
 	struct cell_store *store;
 };
 

@@ -17,6 +17,7 @@ enum {
 	DEFAULT_CONNECTIONS = HARD(1048576, 64),
 	DEFAULT_FACTS = HARD(524288, 64),
 	ADDRESSES_PER_HOST = 8,
+	CONNECTIONS_PER_NAME = 2, /* not every flow says a name */
 	SETTLE_SWEEPS_PER_HORIZON = 8,
 };
 #define DEFAULT_STORE_BYTES HARD((size_t)512 << 20, (size_t)256 << 10)
@@ -205,6 +206,7 @@ void correlator_want_fields(struct fields *fields)
 		FIELD_dns_resolved_ip,
 		FIELD_tls_client_server_name,
 		FIELD_tls_client_ja4,
+		FIELD_url_domain,
 		FIELD_procspan_attribution_method,
 		FIELD_procspan_attribution_confidence,
 		FIELD_procspan_attribution_candidates,
@@ -251,7 +253,9 @@ static bool open_world(struct correlator *correlator)
 	world->addresses = address_table_open(settings->max_hosts * ADDRESSES_PER_HOST,
 					      &settings->seed, counters);
 	world->facts = fact_table_open(settings->max_facts, &settings->seed, counters);
-	if (!world->store || !world->hosts || !world->addresses || !world->facts)
+	world->names = flow_name_table_open(settings->max_connections / CONNECTIONS_PER_NAME + 1,
+					    &settings->seed, counters);
+	if (!world->store || !world->hosts || !world->addresses || !world->facts || !world->names)
 		return false;
 	world->processes = process_table_open(settings->max_processes, world->hosts, world->store,
 					      &settings->seed, counters);
@@ -327,6 +331,7 @@ void correlator_close(struct correlator *correlator)
 	free(correlator->sent);
 	connection_table_close(&world->connections);
 	process_table_close(world->processes);
+	flow_name_table_close(world->names);
 	fact_table_close(world->facts);
 	address_table_close(world->addresses);
 	host_table_close(world->hosts);
@@ -378,6 +383,7 @@ void correlator_flow(struct correlator *correlator, const struct flow_event *flo
 
 void correlator_name(struct correlator *correlator, const struct wire_name *name)
 {
+	flow_name_table_add(correlator->world.names, name);
 	learn_name(correlator, name);
 }
 
@@ -458,7 +464,8 @@ size_t correlator_bytes(const struct correlator *correlator)
 	return sizeof(*correlator) + joiner_bytes(correlator->joiner) +
 	       host_table_bytes(world->hosts) + address_table_bytes(world->addresses) +
 	       process_table_bytes(world->processes) + connection_table_bytes(&world->connections) +
-	       fact_table_bytes(world->facts) + cell_store_bytes(world->store) +
+	       fact_table_bytes(world->facts) + flow_name_table_bytes(world->names) +
+	       cell_store_bytes(world->store) +
 	       correlator->held_slots.capacity * sizeof(struct held_event) +
 	       aged_slots_bytes(&correlator->held_slots) +
 	       largest_table(&correlator->settings) * sizeof(struct sort_key) +

@@ -15,6 +15,7 @@
 #include "collector/base/hash.h"
 #include "collector/flow.h"
 #include "correlator/alert.h"
+#include "correlator/flow_name_table.h"
 #include "rules/ruleset.h"
 
 struct correlator;
@@ -48,6 +49,7 @@ struct settled_flow {
 	enum flow_status status;
 	struct flow_owner source; /* the end that opened it */
 	struct flow_owner destination;
+	struct flow_names names; /* that it asked for, read off the wire */
 };
 
 /* Where findings go. Called on the correlator's thread; everything is borrowed for the call. */
@@ -81,6 +83,8 @@ void correlator_close(struct correlator *correlator);
 void correlator_event(struct correlator *correlator, const struct event *event,
 		      const step_id *steps, size_t step_count);
 void correlator_flow(struct correlator *correlator, const struct flow_event *flow);
+
+/* A name seen on the wire, before or after its flow. Eager: joined at the next advance. */
 void correlator_name(struct correlator *correlator, const struct wire_name *name);
 
 /* Every source is complete up to this wire time: settles what can not change any more. */

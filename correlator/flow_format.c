@@ -145,6 +145,27 @@ static json_t *procspan_json(const struct settled_flow *settled, const struct fl
 	return procspan;
 }
 
+/* The names that the flow asked for, where ECS has them. */
+static void add_names(json_t *root, const struct flow_names *names)
+{
+	const char *domain = flow_names_domain(names);
+	if (domain)
+		json_object_set_new(json_object_get(root, "destination"), "domain",
+				    json_string_nocheck(domain));
+	json_t *client = json_object();
+	if (names->server_name)
+		json_object_set_new(client, "server_name", json_string_nocheck(names->server_name));
+	if (names->ja4)
+		json_object_set_new(client, "ja4", json_string_nocheck(names->ja4));
+	if (json_object_size(client))
+		json_object_set_new(root, "tls", json_pack("{s:O}", "client", client));
+	json_decref(client);
+	if (names->http_host)
+		json_object_set_new(
+			root, "url",
+			json_pack("{s:o}", "domain", json_string_nocheck(names->http_host)));
+}
+
 bool flow_write_json(const struct settled_flow *settled, FILE *stream)
 {
 	const struct flow_event *flow = settled->flow;
@@ -162,6 +183,7 @@ bool flow_write_json(const struct settled_flow *settled, FILE *stream)
 	json_object_set_new(root, "destination",
 			    end_json(&flow->destination, flow->destination_port,
 				     &flow->from_destination, &settled->destination));
+	add_names(root, &settled->names);
 	const bool source_owned = settled->source.method != ATTRIBUTION_NONE;
 	const struct flow_owner *owner = source_owned ? &settled->source : &settled->destination;
 	if (owner->method != ATTRIBUTION_NONE) {

@@ -162,6 +162,23 @@ static void add_flow(struct event_builder *builder, const struct flow_event *flo
 	}
 }
 
+/* What the client asked for says better where it went than what its host looks up afterwards. */
+static void add_names(struct event_builder *builder, const struct joint *joint)
+{
+	struct flow_names names;
+	if (!flow_name_table_find(joint->world->names, joint->flow->flow_id, &names))
+		return;
+	const char *domain = flow_names_domain(&names);
+	if (domain)
+		joiner_add_text(builder, FIELD_destination_domain, domain);
+	if (names.server_name)
+		joiner_add_text(builder, FIELD_tls_client_server_name, names.server_name);
+	if (names.ja4)
+		joiner_add_text(builder, FIELD_tls_client_ja4, names.ja4);
+	if (names.http_host)
+		joiner_add_text(builder, FIELD_url_domain, names.http_host);
+}
+
 static void add_runners_up(struct event_builder *builder, const struct joint *joint, size_t first)
 {
 	const struct verdict *verdict = joint->verdict;
@@ -361,8 +378,10 @@ const struct event *join_network_event(struct joiner *joiner, const struct joint
 	add_classification(builder, joiner, joint);
 	add_ends(builder, joint);
 	uint32_t datasets = joint->flow ? 1U << DATASET_flow : 0;
-	if (joint->flow)
+	if (joint->flow) {
 		add_flow(builder, joint->flow);
+		add_names(builder, joint);
+	}
 	add_attribution(builder, joint);
 	if (owner != NO_SLOT)
 		datasets |= network_datasets_too(joiner_add_process(joiner, builder, world, owner));

@@ -146,6 +146,7 @@ static void settle_flow(struct correlator *correlator, uint32_t slot)
 			events[side] = say_end(correlator, record, verdicts, side, status, 1);
 	if (correlator->sink.flow) {
 		struct settled_flow settled = { .flow = &record->flow, .status = status };
+		flow_name_table_find(correlator->world.names, record->flow.flow_id, &settled.names);
 		struct flow_owner *owners[SIDES] = { &settled.source, &settled.destination };
 		for (int side = 0; side < SIDES; side++)
 			*owners[side] = (struct flow_owner){
@@ -156,6 +157,7 @@ static void settle_flow(struct correlator *correlator, uint32_t slot)
 			};
 		correlator->sink.flow(correlator->sink.context, &settled);
 	}
+	flow_name_table_forget(correlator->world.names, record->flow.flow_id);
 	forget_reports_of(correlator, slot);
 	connection_table_forget_flow(&correlator->world.connections, slot);
 }
@@ -345,7 +347,8 @@ static uint64_t signature_of(const struct world *world, const struct flow_event 
 	uint64_t state = hash_word(&seed, verdict->method, verdict->report_count);
 	state = hash_word(&seed, state, verdict->candidate_count);
 	state = hash_word(&seed, state, (uint64_t)(verdict->confidence * 100));
-	state = hash_word(&seed, state, flow && flow->kind == FLOW_END);
+	state = hash_word(&seed, state, flow->kind == FLOW_END);
+	state = hash_word(&seed, state, flow_name_table_revision(world->names, flow->flow_id));
 	if (verdict->method < ATTRIBUTION_lifetime) {
 		struct process_start starts[PROCESS_STARTS_MAX];
 		const uint32_t owner = verdict->candidates[0].process;
