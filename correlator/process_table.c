@@ -223,7 +223,8 @@ uint64_t process_image_tail(const char *image, size_t size_bytes)
 {
 	static const char device[] = "\\device\\";
 	const size_t device_bytes = sizeof(device) - 1;
-	if (!image || size_bytes == 0 || image[0] == '<') /* "<unknown process>" */
+	static const char unknown[] = "unknown process"; /* in <>, which some forwarders escape */
+	if (!image || size_bytes == 0 || memmem(image, size_bytes, unknown, sizeof(unknown) - 1))
 		return 0;
 	size_t skip = 0;
 	if (size_bytes > 2 && image[1] == ':') {
@@ -284,6 +285,18 @@ static uint32_t find_or_make(struct process_table *table, const struct process_f
 	return slot != NO_SLOT ? slot : make(table, facts, kind);
 }
 
+/* Events disagree now and then: the start says it best, and else the lowest, so that order does not
+ * matter. */
+static void learn_image(struct process *process, uint64_t tail, bool from_start)
+{
+	if (tail == 0 || (process->image_from_start && !from_start))
+		return;
+	if (process->image_tail == 0 || process->image_from_start != from_start ||
+	    tail < process->image_tail)
+		process->image_tail = tail;
+	process->image_from_start = from_start;
+}
+
 uint32_t process_table_learn(struct process_table *table, const struct process_facts *facts)
 {
 	const uint64_t tail = process_image_tail(facts->image, facts->image_bytes);
@@ -292,8 +305,7 @@ uint32_t process_table_learn(struct process_table *table, const struct process_f
 		return NO_SLOT;
 	aged_slots_touch(&table->slots, slot);
 	struct process *process = &table->processes[slot];
-	if (process->image_tail == 0)
-		process->image_tail = tail;
+	learn_image(process, tail, facts->sight == PROCESS_SIGHT_START);
 	if (process->pid <= 0 && facts->pid > 0) {
 		unlink_from_pid(table, slot);
 		process->pid = facts->pid;

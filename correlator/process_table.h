@@ -55,6 +55,7 @@ struct process {
 	uint8_t seen_source;
 	int64_t pid;
 	uint64_t image_tail;	 /* hash of the image's path after its volume; 0 = unknown */
+	bool image_from_start;	 /* image_tail is what the start said */
 	uint64_t start_label_ns; /* 0 = no start seen */
 	uint64_t end_label_ns;	 /* 0 = no end seen */
 	uint64_t guid_start_ns;	 /* the start second inside a Sysmon GUID, host's UTC; 0 = none */
