@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -210,7 +211,7 @@ static bool parse_double(const char *text, size_t size_bytes, double *out_number
 	copy[size_bytes] = '\0';
 	char *end = NULL;
 	const double number = strtod(copy, &end);
-	if (end != copy + size_bytes)
+	if (end != copy + size_bytes || !isfinite(number))
 		return false;
 	*out_number = number;
 	return true;

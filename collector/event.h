@@ -152,7 +152,7 @@ const struct event *event_end(struct event_builder *builder);
 /* --- texts shared by dialects and rules ------------------------------------------------------- */
 
 /* ISO 8601 ("2020-09-20T16:16:09.362Z", a space for T, up to nine fraction digits, "+02:00" or
- * "+0200"; no zone = UTC), as Unix nanoseconds. False: not that. */
+ * "+0200"; no zone = UTC), as Unix nanoseconds; nothing later than 2262. False: not that. */
 bool time_parse_iso8601(const char *text, size_t size_bytes, uint64_t *out_unix_ns);
 
 enum { TIME_TEXT_MAX = 32 };

@@ -7,6 +7,10 @@
 
 enum { NS_PER_SECOND = 1000000000 };
 
+/* The last second that fits signed nanoseconds, 2262-04-11: what lies behind it ("9999-12-31" says
+ * "never") is taken as that, as it would wrap otherwise. */
+static const int64_t last_second = INT64_MAX / NS_PER_SECOND - 1;
+
 /* Exactly `count` digits; a missing one sets *bad. */
 static int digits(const char **at, const char *end, int count, bool *bad)
 {
@@ -94,6 +98,8 @@ bool time_parse_iso8601(const char *text, size_t size_bytes, uint64_t *out_unix_
 	}
 	if (bad || at != end || seconds < 0)
 		return false;
+	if (seconds > last_second)
+		seconds = last_second;
 	*out_unix_ns = (uint64_t)seconds * NS_PER_SECOND + (uint64_t)fraction_ns;
 	return true;
 }
