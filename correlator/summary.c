@@ -47,14 +47,23 @@ static void print_nonzero(const struct counters *counters, enum counter first, e
 				counter_read(counters, (enum counter)i));
 }
 
+/* Hosts name themselves: what would move the operator's cursor is not printed. */
+static void print_name(const char *name, FILE *stream)
+{
+	for (; *name; name++)
+		fputc((unsigned char)*name < ' ' || *name == '\x7f' ? '?' : *name, stream);
+}
+
 static void print_host(void *context, const struct host_report *host)
 {
 	FILE *stream = context;
+	fputs("host    ", stream);
+	print_name(host->name, stream);
 	fprintf(stream,
-		"host    %s: %" PRIu64 " events, %" PRIu64 " processes, %zu addresses, %" PRIu64
+		": %" PRIu64 " events, %" PRIu64 " processes, %zu addresses, %" PRIu64
 		" flow ends owned, %" PRIu64 " flows unreported\n",
-		host->name, host->event_count, host->process_count, host->address_count,
-		host->owned_count, host->unreported_count);
+		host->event_count, host->process_count, host->address_count, host->owned_count,
+		host->unreported_count);
 	for (size_t i = 0; i < host->clock_count; i++)
 		if (host->clocks[i].sample_count)
 			fprintf(stream,
@@ -122,8 +131,11 @@ static void add_host_json(void *context, const struct host_report *host)
 		ip_address_format(&host->addresses[i], text);
 		json_array_append_new(addresses, json_string(text));
 	}
+	json_t *name = json_string(host->name);
+	if (!name)
+		name = json_string("?"); /* not UTF-8 */
 	json_array_append_new(context,
-			      json_pack("{s:s, s:I, s:I, s:o, s:o, s:I, s:I}", "name", host->name,
+			      json_pack("{s:o, s:I, s:I, s:o, s:o, s:I, s:I}", "name", name,
 					"events", (json_int_t)host->event_count, "processes",
 					(json_int_t)host->process_count, "addresses", addresses,
 					"clocks", clocks, "owned", (json_int_t)host->owned_count,

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +107,40 @@ static void bad_lines_are_located_counted_and_skipped(void **state)
 	free(directory);
 }
 
+/* A host names itself; its name must not steer the terminal that the summary is read on. */
+static void control_characters_in_host_names_are_not_printed(void **state)
+{
+	(void)state;
+	static const char good[] = "WS01";
+	static const char escape[] = "W\\u001b";
+	char *directory = make_temporary_directory();
+	char path[4096];
+	snprintf(path, sizeof(path), "%s/events.ndjson", directory);
+	size_t size;
+	char *events = read_whole_file(EVENTS, 1, &size);
+	char *changed = calloc(3, size + 1);
+	assert_non_null(changed);
+	size_t used = 0;
+	for (size_t i = 0; i < size;) {
+		const bool name = strncmp(events + i, good, sizeof(good) - 1) == 0;
+		const size_t taken = name ? sizeof(good) - 1 : 1;
+		const size_t put = name ? sizeof(escape) - 1 : 1;
+		memcpy(changed + used, name ? escape : events + i, put);
+		used += put;
+		i += taken;
+	}
+	write_file(path, changed, used);
+	const char *const words[] = { "replay", "--pcap", PACKETS, "--events", path, NULL };
+	struct run run = run_procspan(words);
+	assert_non_null(strstr(run.err, "host    w?.corp.example"));
+	assert_null(strchr(run.err, '\x1b'));
+	run_release(&run);
+	free(events);
+	free(changed);
+	remove_tree(directory);
+	free(directory);
+}
+
 static void rule_with_an_unknown_construct_is_refused_where_it_stands(void **state)
 {
 	(void)state;
@@ -134,6 +169,7 @@ int main(void)
 		cmocka_unit_test(words_are_answered_with_the_stated_exit_code),
 		cmocka_unit_test(cut_capture_is_processed_up_to_the_fault),
 		cmocka_unit_test(bad_lines_are_located_counted_and_skipped),
+		cmocka_unit_test(control_characters_in_host_names_are_not_printed),
 		cmocka_unit_test(rule_with_an_unknown_construct_is_refused_where_it_stands),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

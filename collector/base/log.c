@@ -17,6 +17,14 @@ void log_set_level(enum log_level level)
 	wanted = level;
 }
 
+/* Names and texts of others must not end a line, nor move the operator's cursor. */
+static void blank_controls(char *text, size_t size_bytes)
+{
+	for (size_t i = 0; i < size_bytes; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == '\x7f')
+			text[i] = '?';
+}
+
 /* One write per line, so that lines of two threads never mix. */
 static void write_line(enum log_level level, int error, const char *format, va_list arguments)
 {
@@ -37,6 +45,7 @@ static void write_line(enum log_level level, int error, const char *format, va_l
 		if (size > sizeof(line) - 2)
 			size = sizeof(line) - 2;
 	}
+	blank_controls(line, size);
 	line[size++] = '\n';
 	const ssize_t written = write(STDERR_FILENO, line, size);
 	(void)written; /* there is nowhere left to complain to */

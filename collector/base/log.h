@@ -13,7 +13,8 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 /* Lines above this level are not written. Set once, before threads start. Default LOG_WARN. */
 void log_set_level(enum log_level level);
 
-/* Writes "level text\n". The `x` forms leave errno alone; log_warn and log_error add its text. */
+/* Writes "level text\n"; control characters in the text become '?'. The `x` forms leave errno
+ * alone; log_warn and log_error add its text. */
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_errorx(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
