@@ -67,8 +67,8 @@ static struct driven drive_all_ways(const void *bytes, size_t size)
 	struct driven whole = drive_session(&session_lumberjack, &limits, bytes, size, 0);
 	for (uint64_t seed = 1; seed <= RANDOM_CUTS; seed++) {
 		struct driven cut = drive_session(&session_lumberjack, &limits, bytes, size, seed);
-		/* How much was unconsumed when the fault was met differs; that it was met must not.
-		 */
+		/* How much was unconsumed when the fault was met differs; that it was
+		 * met must not. */
 		if (!driven_equal(&whole, &cut))
 			fail_msg("seed %zu: %zd/%zd documents %zu/%zu", (size_t)seed, whole.result,
 				 cut.result, whole.document_count, cut.document_count);
@@ -115,6 +115,25 @@ static void a_compressed_frame_may_hold_several_windows(void **state)
 	struct driven driven = drive_all_ways(stream.bytes, stream.size);
 	assert_int_equal(driven.result, 0);
 	assert_int_equal(driven.checkpoint_count, 2);
+	driven_release(&driven);
+}
+
+static void pairs_without_a_line_are_handed_over_to_be_counted(void **state)
+{
+	(void)state;
+	struct stream stream = { 0 };
+	add(&stream, "1W\0\0\0\2", 6);
+	add(&stream, "1D\0\0\0\1\0\0\0\1\0\0\0\4line\0\0\0\7{\"a\":1}", 29);
+	add(&stream, "1D\0\0\0\2\0\0\0\1\0\0\0\4host\0\0\0\1h", 23);
+	struct session_limits limits;
+	session_limits_default(&limits);
+	/* whole only: version 1 acknowledges what there is after each read */
+	struct driven driven =
+		drive_session(&session_lumberjack, &limits, stream.bytes, stream.size, 0);
+	assert_int_equal(driven.result, 0);
+	assert_int_equal(driven.document_count, 2);
+	assert_int_equal(driven.reply_bytes, 6);
+	assert_memory_equal(driven.replies, "1A\0\0\0\2", 6);
 	driven_release(&driven);
 }
 
@@ -329,6 +348,7 @@ static void malformed_streams_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pairs_without_a_line_are_handed_over_to_be_counted),
 		cmocka_unit_test(windows_are_acknowledged_with_the_sequence_of_their_last_event),
 		cmocka_unit_test(a_compressed_frame_may_hold_several_windows),
 		cmocka_unit_test(

@@ -207,7 +207,7 @@ static ssize_t json_frame(struct lumberjack *session, struct cursor *frame,
 }
 
 /* Version 1: the pairs are what logstash-forwarder made of a line; the event is in the value of
- * "line". */
+ * "line". Pairs without one are an event that says nothing. */
 static ssize_t pairs_frame(struct lumberjack *session, struct cursor *frame,
 			   const struct session_sink *sink)
 {
@@ -236,6 +236,8 @@ static ssize_t pairs_frame(struct lumberjack *session, struct cursor *frame,
 		return 0;
 	if (line)
 		sink->document(sink->context, DOCUMENT_JSON, (const char *)line, line_bytes);
+	else
+		sink->document(sink->context, DOCUMENT_JSON, "{}", 2); /* to be counted */
 	const int error = take_event(session, sequence, sink);
 	return error ? error : FRAME_HEAD_BYTES + (frame->at - start);
 }
