@@ -131,9 +131,7 @@ static bool set_value(struct reader *reader, const struct key *key, const struct
 	return false;
 }
 
-/* [speakers]
- * "collector.example" = ["*"]
- */
+/* [speakers] "collector.example" = ["*"] */
 static void read_speakers(struct reader *reader, const struct toml_node *table)
 {
 	struct config *config = reader->config;

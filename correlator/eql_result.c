@@ -280,8 +280,8 @@ static void print_found(const struct eql_search *search, const struct found *fou
 	fputs("]}\n", search->out);
 }
 
-/* Everything through the sequence state, in a store of this size. *out_evicted: it was too small.
- */
+/* Everything through the sequence state, in a store of this size. *out_evicted: it
+ * was too small. */
 static bool run_sequences(struct results *results, struct hit **sorted, size_t store_bytes,
 			  bool *out_evicted)
 {

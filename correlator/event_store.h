@@ -22,8 +22,8 @@ struct event_store *event_store_open(size_t copy_bytes, uint32_t max_events,
 				     const struct hash_seed *seed);
 void event_store_close(struct event_store *store);
 
-/* Copies an event; the caller holds the copy. SLOT_NONE: no room. Does not look for an equal one.
- */
+/* Copies an event; the caller holds the copy. SLOT_NONE: no room. Does not look for
+ * an equal one. */
 uint32_t event_store_put(struct event_store *store, const struct event *event);
 
 /* The listed copy with this identity, or SLOT_NONE. */

@@ -1,6 +1,5 @@
-/* join.h: one ECS network event out of everything known of one end of a connection: the flow as the
- * wire saw it, what the host reported, the process that owns it, and how that was found out.
- */
+/* join.h: one ECS network event out of everything known of one end of a connection: the flow as
+ * the wire saw it, what the host reported, the process that owns it, and how that was found out. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,6 +1,5 @@
 /* ledger.h: which alerts have not yet been settled by every destination, so that each alert is
- * counted once, however many destinations it went to. Output thread only.
- */
+ * counted once, however many destinations it went to. Output thread only. */
 #pragma once
 
 #include <stdbool.h>

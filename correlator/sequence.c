@@ -1,6 +1,5 @@
 /* Events in, matches out: what an event means to which rules, and room for it. See
- * sequence_inside.h for the state, sequence_state.c for the machine.
- */
+ * sequence_inside.h for the state, sequence_state.c for the machine. */
 #include "correlator/sequence_inside.h"
 
 #include <stdlib.h>

@@ -1,6 +1,5 @@
 /* The events of one rule and key: in order, folded when they are final, run through the machine
- * when they change. See sequence_inside.h.
- */
+ * when they change. See sequence_inside.h. */
 #include "correlator/sequence_inside.h"
 
 struct group_key {
@@ -110,8 +109,8 @@ static uint32_t state_before(struct sequences *sequences, uint32_t part, uint16_
 	return state;
 }
 
-/* Keeps the state after a part, if it is the last or no other is near. *state is copied or taken.
- */
+/* Keeps the state after a part, if it is the last or no other is near. *state is
+ * copied or taken. */
 static void keep_state(struct sequences *sequences, uint32_t part, uint32_t *state,
 		       uint16_t *distance)
 {

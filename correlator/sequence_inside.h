@@ -190,8 +190,8 @@ void matches_withdraw(struct sequences *sequences, uint32_t part, uint32_t ordin
 /* The part is final: forgets those of its matches that were handed over. */
 void matches_forget_settled(struct sequences *sequences, uint32_t part);
 
-/* The part is about to become another: forgets those of its matches that nobody has been told of.
- */
+/* The part is about to become another: forgets those of its matches that nobody has
+ * been told of. */
 void matches_drop_waiting(struct sequences *sequences, uint32_t part);
 
 /* Equal in every run: what an alert's id is made of. */

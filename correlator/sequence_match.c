@@ -1,6 +1,5 @@
-/* Completed matches: which of them are new, changed or gone, and when they are handed over. See
- * sequence_inside.h.
- */
+/* Completed matches: which of them are new, changed or gone, and when they are handed
+ * over. See sequence_inside.h. */
 #include "correlator/sequence_inside.h"
 
 /* Fixed: the identity of a match is the same in every run. */

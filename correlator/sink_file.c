@@ -1,5 +1,5 @@
-/* Alerts in a file, one a line, appended. Opens it again when somebody moved it away (logrotate).
- */
+/* Alerts in a file, one a line, appended. Opens it again when somebody moved
+ * it away (logrotate). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

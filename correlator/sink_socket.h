@@ -1,6 +1,5 @@
 /* sink_socket.h: what UDP, TCP and TLS share: names to addresses, connecting, noticing that the
- * other side is gone. Never blocks, not for a name server either.
- */
+ * other side is gone. Never blocks, not for a name server either. */
 #pragma once
 
 #include <netdb.h>

@@ -1,6 +1,5 @@
 /* Syslog over TLS. Source: RFC 5425: octet counting, a certificate checked against a CA or its
- * fingerprint, close_notify before closing. OpenSSL's types stay in this file.
- */
+ * fingerprint, close_notify before closing. OpenSSL's types stay in this file. */
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>

@@ -1,6 +1,5 @@
-/* slots.h: which records of a fixed array are free. Numbers, not pointers, so that they fit in the
- * links of the records. One owner thread.
- */
+/* slots.h: which records of a fixed array are free. Numbers, not pointers, so that they fit in
+ * the links of the records. One owner thread. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
-/* source_server.h: a pipeline source that serves senders of host events (collector/input/server.h):
- * what they sent is normalised, matched and pushed as soon as it is safe.
- */
+/* source_server.h: a pipeline source that serves senders of host events
+ * (collector/input/server.h): what they sent is normalised, matched and pushed as soon as
+ * it is safe. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,6 +1,5 @@
 /* summary.h: what a run did, for the operator: packets, events, attribution, clocks, alerts, and
- * whether the sums add up. Written by the main thread after all others have stopped.
- */
+ * whether the sums add up. Written by the main thread after all others have stopped. */
 #pragma once
 
 #include <stdbool.h>

@@ -56,9 +56,8 @@ static bool bridge_number_and_text(struct checker *checker, struct value *value,
 	return value->kind == VALUE_IS_TEXT;
 }
 
-/* Makes a constant comparable with an operand of another type, or complains. `equality`: ==, !=,
- * in.
- */
+/* Makes a constant comparable with an operand of another type, or complains. `equality`:
+ * ==, !=, in. */
 static bool fit_constant(struct checker *checker, struct node *constant, enum static_type wanted,
 			 bool equality)
 {

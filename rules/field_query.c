@@ -36,8 +36,8 @@ static bool cut_suffix(struct text *name, const char *suffix)
 	return true;
 }
 
-/* Fields that Elasticsearch analyses: text and match_only_text in ECS and the Windows integration.
- */
+/* Fields that Elasticsearch analyses: text and match_only_text in ECS and
+ * the Windows integration. */
 static bool is_analysed(struct text name)
 {
 	static const char *const names[] = { "message", "error.message",

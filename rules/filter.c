@@ -164,8 +164,8 @@ static size_t sort_unique(struct value *values, size_t count)
 	return kept;
 }
 
-/* The constants of a list that are of one sort, sorted; NULL with *out_count 0 if there are none.
- */
+/* The constants of a list that are of one sort, sorted; NULL with *out_count 0 if
+ * there are none. */
 typedef bool value_sort_fn(const struct value *value);
 
 static struct value *pick(struct lowering *lowering, const struct node *node, value_sort_fn *wanted,

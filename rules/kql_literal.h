@@ -1,6 +1,5 @@
 /* kql_literal.h: the characters of a KQL query: keywords, quoted and unquoted literals, and
- * complaints about them. For kql.c alone.
- */
+ * complaints about them. For kql.c alone. */
 #pragma once
 
 #include "collector/base/arena.h"

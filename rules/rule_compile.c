@@ -236,8 +236,8 @@ struct filtering {
 	const struct expression *last_filtered;
 };
 
-/* The condition and the filters' one; every event of the rule must satisfy both. NULL: no memory.
- */
+/* The condition and the filters' one; every event of the rule must satisfy both.
+ * NULL: no memory. */
 static const struct expression *add_filter(struct filtering *filtering,
 					   const struct expression *condition)
 {

@@ -1,5 +1,5 @@
-/* ruleset.c: looking at a loaded ruleset and matching events with it; ruleset_builder.c makes it.
- */
+/* ruleset.c: looking at a loaded ruleset and matching events with it;
+ * ruleset_builder.c makes it. */
 #include "rules/ruleset.h"
 
 #include <stdlib.h>

@@ -25,9 +25,9 @@ struct ruleset_builder;
 struct ruleset_builder *ruleset_builder_open(struct fields *fields);
 void ruleset_builder_close(struct ruleset_builder *builder); /* a no-op after ruleset_build */
 
-/* Adds a rule file, or every *.toml below a directory in the order of their names. False when
- * anything was refused; each refusal is one complaint, and the other rules are added nevertheless.
- */
+/* Adds a rule file, or every *.toml below a directory in the order of their names.
+ * False when anything was refused; each refusal is one complaint, and the other rules
+ * are added nevertheless. */
 bool ruleset_add_path(struct ruleset_builder *builder, const char *path,
 		      struct complaints *complaints);
 

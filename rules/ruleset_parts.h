@@ -1,6 +1,6 @@
-/* ruleset_parts.h: the inside of a ruleset, for the files that make and use one: ruleset_builder.c
- * (loading), rule_compile.c (one rule), ruleset.c (looking, matching), pushdown.c and report.c.
- */
+/* ruleset_parts.h: the inside of a ruleset, for the files that make and use one:
+ * ruleset_builder.c (loading), rule_compile.c (one rule), ruleset.c (looking, matching),
+ * pushdown.c and report.c. */
 #pragma once
 
 #include "rules/address_set.h"

@@ -34,8 +34,8 @@ enum toml_kind {
 	TOML_TIME, /* dates and times; without a zone they are UTC */
 };
 
-/* One value. `key` is its name in the table that holds it, NULL for the root and for array items.
- */
+/* One value. `key` is its name in the table that holds it, NULL for the root and
+ * for array items. */
 struct toml_node {
 	enum toml_kind kind;
 	uint32_t line; /* where the value starts in the file; 1-based */

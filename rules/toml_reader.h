@@ -47,6 +47,6 @@ struct text_list toml_read_list(struct toml_reader *reader, const struct toml_no
 const struct toml_node *toml_read_tables(struct toml_reader *reader, const struct toml_node *table,
 					 const char *key, size_t *out_count);
 
-/* Zeroed room for `count` things of `size_bytes` in the reader's arena; refuses when there is none.
- */
+/* Zeroed room for `count` things of `size_bytes` in the reader's arena; refuses when
+ * there is none. */
 void *toml_read_room(struct toml_reader *reader, size_t count, size_t size_bytes);

@@ -82,9 +82,9 @@ struct value value_of_constant(const struct constant *constant);
 /* Borrowed from the event. */
 struct value value_of_event(const struct event *event, const struct event_value *value);
 
-/* A boolean, or null when a side is null or the two cannot be compared. Numbers compare by value,
- * texts by bytes, addresses and times also with texts that say one, times also with milliseconds.
- */
+/* A boolean, or null when a side is null or the two cannot be compared. Numbers compare
+ * by value, texts by bytes, addresses and times also with texts that say one, times
+ * also with milliseconds. */
 struct value value_compare(enum operation operation, const struct value *left,
 			   const struct value *right);
 

@@ -178,8 +178,8 @@ static uint64_t find_dependent(void *context)
 	return now_ns() - start;
 }
 
-/* Lengths roughly as in a backbone's routing table: most are /24 (IPv6: /48), the rest around it.
- */
+/* Lengths roughly as in a backbone's routing table: most are /24 (IPv6: /48), the
+ * rest around it. */
 static struct ip_prefix random_prefix(struct support_random *random, bool v6)
 {
 	struct ip_prefix prefix;

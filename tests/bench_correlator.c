@@ -1,6 +1,6 @@
-/* How many messages a second the correlator takes on one core: nine flow events to one host event,
- * with many live flows and processes. Usage: bench_correlator [LIVE_FLOWS] [PROCESSES] [MESSAGES]
- */
+/* How many messages a second the correlator takes on one core: nine flow events to
+ * one host event, with many live flows and processes. Usage: bench_correlator
+ * [LIVE_FLOWS] [PROCESSES] [MESSAGES] */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

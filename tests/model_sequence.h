@@ -1,6 +1,5 @@
 /* model_sequence.h: EQL sequences and samples as the semantics say it, with no state at all: the
- * whole history is sorted and gone through from the start, per rule and key, every time.
- */
+ * whole history is sorted and gone through from the start, per rule and key, every time. */
 #pragma once
 
 #include <stddef.h>

@@ -30,6 +30,6 @@ void document_add_fields(struct fields *fields, struct event_builder *builder, c
 /* Elasticsearch's name of a type ("long", "date_nanos", "wildcard") as ours. */
 enum field_type field_type_of_mapping(const char *mapping);
 
-/* "@timestamp" values: milliseconds as a number or a text of digits, or ISO 8601. False: neither.
- */
+/* "@timestamp" values: milliseconds as a number or a text of digits, or ISO
+ * 8601. False: neither. */
 bool document_time(json_t *value, uint64_t *out_unix_ns);

@@ -1,5 +1,5 @@
-/* support_network.h: a network of the test's own: a namespace with a pair of connected interfaces.
- */
+/* support_network.h: a network of the test's own: a namespace with a pair
+ * of connected interfaces. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
-/* support_pairs.h: real captures with the host logs of the same minutes, and the truth about them
- * (../shared/data/pairs): read once, fed to a correlator in any order, compared with flows.tsv.
- */
+/* support_pairs.h: real captures with the host logs of the same minutes, and the truth
+ * about them (../shared/data/pairs): read once, fed to a correlator in any order,
+ * compared with flows.tsv. */
 #pragma once
 
 #include <stdbool.h>

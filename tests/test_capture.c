@@ -1,5 +1,5 @@
-/* Capture files: every format, cut everywhere, corrupted at random, merged, and third-party ones.
- */
+/* Capture files: every format, cut everywhere, corrupted at random, merged,
+ * and third-party ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

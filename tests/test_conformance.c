@@ -47,8 +47,8 @@ static const char *const claimed[] = {
 	"winlog.logon.type",
 };
 
-/* Different on purpose. `code` NULL = any event; a field ending in a dot stands for all below it.
- */
+/* Different on purpose. `code` NULL = any event; a field ending in a dot stands for
+ * all below it. */
 static const struct deviation {
 	const char *field;
 	const char *code;

@@ -72,8 +72,8 @@ static void write_file(char path[64], const char *text, bool packed)
 #define NDJSON LINE_1 "\n" LINE_2 "\n" LINE_3 "\n" LINE_4 "\n"
 #define ALL    UINT64_MAX
 
-/* Windows events as forwarders send them: a start of NXLog, the same of Winlogbeat, a connection.
- */
+/* Windows events as forwarders send them: a start of NXLog, the same of
+ * Winlogbeat, a connection. */
 #define GUID "{5eed22bb-0799-6b04-17e8-000000000900}"
 #define RAW_START(id)                                                                              \
 	"{\"EventTime\":\"2026-11-23 04:30:01\",\"Hostname\":\"A\",\"EventID\":1,\"SourceName\":"  \

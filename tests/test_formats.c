@@ -31,8 +31,8 @@ static struct format_context context_for(size_t max_size, bool syslog_header)
 	};
 }
 
-/* Into a heap block of exactly max_size, so that ASan sees one byte too many. NUL-terminated copy.
- */
+/* Into a heap block of exactly max_size, so that ASan sees one byte too
+ * many. NUL-terminated copy. */
 static char *format_in(enum format format, const struct alert *alert, size_t max_size,
 		       bool syslog_header, size_t *out_size, bool *out_truncated)
 {

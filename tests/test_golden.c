@@ -42,8 +42,8 @@ static void name_files(const char *name, struct golden *golden)
 		snprintf(golden->rules, PATH_BYTES, "rules/library");
 }
 
-/* One replay into a new directory; `more` words are appended. Returns its two outputs, malloc'ed.
- */
+/* One replay into a new directory; `more` words are appended. Returns its
+ * two outputs, malloc'ed. */
 static void replay(const struct golden *golden, const char *const *more, char **out_alerts,
 		   char **out_flows)
 {

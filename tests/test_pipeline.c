@@ -1,5 +1,5 @@
-/* Sources, rings and the correlator's thread: nothing is lost that may not be, nothing ends early.
- */
+/* Sources, rings and the correlator's thread: nothing is lost that may not be,
+ * nothing ends early. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -283,8 +283,8 @@ static void fragments_of_a_tunnel_packet_count_its_bytes_once(void **state)
 {
 	(void)state;
 	struct fixture *fixture = open_with(&plain);
-	/* GRE whose inner packet says that it is 1000 bytes long, most of it in the next fragment
-	 */
+	/* GRE whose inner packet says that it is 1000 bytes long, most of it in
+	 * the next fragment */
 	GIVE(fixture, ETHERNET(IPV4_TYPE) IPV4_FRAGMENT(
 			      "\x2f", FIRST_FRAGMENT) "\0\0\x08\0\x45\0\x03\xe8\0\0\0\0\x40\x11\0\0"
 						      "\xc0\xa8\0\x01\xc0\xa8\0\x02" UDP_DATAGRAM);

@@ -7,8 +7,8 @@
 
 enum { BLOCK_BYTES = 64 * 1024, ALIGNMENT = alignof(max_align_t) };
 
-/* A chain of blocks; only the newest one is filled. A request that does not fit gets a new block.
- */
+/* A chain of blocks; only the newest one is filled. A request that does not fit gets
+ * a new block. */
 struct block {
 	struct block *older;
 	size_t used_bytes;

@@ -1,6 +1,5 @@
 /* backlog.h: documents between the spool and the engine, in order: safe, and not yet handed on
- * because there was no room. Kept in blocks; one owner thread.
- */
+ * because there was no room. Kept in blocks; one owner thread. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,6 +1,5 @@
-/* Reads a JSON host event by its token index: each key costs one hash lookup, and what nobody wants
- * is stepped over without being looked at.
- */
+/* Reads a JSON host event by its token index: each key costs one hash lookup, and what nobody
+ * wants is stepped over without being looked at. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

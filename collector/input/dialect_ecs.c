@@ -1,6 +1,5 @@
 /* Documents that are in ECS already: Elastic Endpoint, Winlogbeat 7, Elastic Agent with its
- * pipelines applied, anybody's. Their fields pass through; what is told here is what they are.
- */
+ * pipelines applied, anybody's. Their fields pass through; what is told here is what they are. */
 #include <string.h>
 
 #include "collector/input/mapping.h"

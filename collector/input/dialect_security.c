@@ -1,6 +1,5 @@
-/* The Windows Security log to ECS. Source: Microsoft's published audit event schemas; mapping as in
- * Elastic's system.security integration, see docs/events.md for where it deviates.
- */
+/* The Windows Security log to ECS. Source: Microsoft's published audit event schemas; mapping as
+ * in Elastic's system.security integration, see docs/events.md for where it deviates. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

@@ -1,6 +1,5 @@
 /* evtx.h: the records of a Windows event log file (.evtx) as event XML. One file knows libevtx:
- * evtx.c. For files at rest: about a thousand records a second. One owner thread.
- */
+ * evtx.c. For files at rest: about a thousand records a second. One owner thread. */
 #pragma once
 
 #include <stdbool.h>

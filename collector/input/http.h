@@ -1,6 +1,5 @@
-/* http.h: one HTTP request and its answer, as pure data. The server (libevent's evhttp) reads and
- * writes them; what answers them knows no socket.
- */
+/* http.h: one HTTP request and its answer, as pure data. The server (libevent's evhttp) reads
+ * and writes them; what answers them knows no socket. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,6 +1,5 @@
-/* input_ndjson.c: one JSON object per line. LF ends a line; a CR before it and a byte order mark at
- * the beginning are tolerated; empty lines mean nothing. No acknowledgements: at most once.
- */
+/* input_ndjson.c: one JSON object per line. LF ends a line; a CR before it and a byte order mark
+ * at the beginning are tolerated; empty lines mean nothing. No acknowledgements: at most once. */
 #include "collector/input/session.h"
 
 #include <errno.h>

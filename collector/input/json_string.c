@@ -48,8 +48,8 @@ static size_t put_utf8(int32_t code, char *out)
 	return 4;
 }
 
-/* The code point of the \u escape whose digits begin at *at, which is moved past it. -1: not one.
- */
+/* The code point of the \u escape whose digits begin at *at, which is moved past it.
+ * -1: not one. */
 static int32_t unicode_escape(const char **at, const char *end)
 {
 	int32_t code = hex4(*at, end);

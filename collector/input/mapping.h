@@ -1,6 +1,5 @@
-/* mapping.h: one event on its way from a raw event to ECS, and what dialects do most. One thread,
- * inside one call of the normaliser.
- */
+/* mapping.h: one event on its way from a raw event to ECS, and what dialects do most. One
+ * thread, inside one call of the normaliser. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,8 +17,8 @@ struct mapping {
 	uint64_t record_ns; /* the record's own time, the label that its shape trusts; 0 = none */
 };
 
-/* A dialect: what one provider's events mean. dialects.def lists them, the first that matches maps.
- */
+/* A dialect: what one provider's events mean. dialects.def lists them, the first
+ * that matches maps. */
 struct dialect {
 	const char *name;
 	bool (*matches)(const struct raw_event *raw);

@@ -406,8 +406,8 @@ static enum normaliser_result finish(struct normaliser *normaliser, const char *
 	return NORMALISED;
 }
 
-/* An EventData that was a text: XML or JSON. What it says counts; a text that is neither does not.
- */
+/* An EventData that was a text: XML or JSON. What it says counts; a text that is
+ * neither does not. */
 static void read_embedded(struct normaliser *normaliser)
 {
 	const struct raw_value text = normaliser->raw->embedded;

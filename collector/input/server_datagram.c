@@ -1,5 +1,5 @@
-/* server_datagram.c: events by UDP: each datagram is a message of its own, and nobody hears of it.
- */
+/* server_datagram.c: events by UDP: each datagram is a message of its own, and nobody
+ * hears of it. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

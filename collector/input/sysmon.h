@@ -5,8 +5,8 @@
 
 #include "collector/input/mapping.h"
 
-/* header times and @timestamp; `own_clock`: UtcTime is that of the network and DNS trace sessions
- */
+/* header times and @timestamp; `own_clock`: UtcTime is that of the network and
+ * DNS trace sessions */
 void sysmon_map_time(struct mapping *mapping, bool own_clock);
 
 /* A GUID with its braces, as it came; the zero GUID is absent. */

@@ -1,6 +1,5 @@
 /* Sysmon event 22: a name, its status as a Windows error, and answers as one text:
- * "type:  5 alias.example;::ffff:192.0.2.1;".
- */
+ * "type: 5 alias.example;::ffff:192.0.2.1;". */
 #include <stdio.h>
 #include <string.h>
 

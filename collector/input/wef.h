@@ -47,6 +47,6 @@ void wef_respond(const struct wef_settings *settings, const struct http_request 
  * which is what tells clients to fetch it again. */
 void wef_subscription_id(const struct wef_settings *settings, char out_text[WEF_ID_TEXT_MAX]);
 
-/* The group policy string ("Server=https://...") that sends hosts here. Returns a malloc'ed text.
- */
+/* The group policy string ("Server=https://...") that sends hosts here. Returns
+ * a malloc'ed text. */
 char *wef_policy_string(const struct wef_settings *settings, unsigned refresh_s);

@@ -224,8 +224,8 @@ static enum walk read_block(struct capture_file *file, struct block *out_block)
 	return WALK_ON;
 }
 
-/* Every block says its length at its end again. Looked at where the whole block is in the window.
- */
+/* Every block says its length at its end again. Looked at where the whole block is
+ * in the window. */
 static enum walk check_trailer(struct capture_file *file, const struct block *block)
 {
 	struct cursor trailer = cursor_over(file->source.at, block->total_bytes);

@@ -127,8 +127,8 @@ static enum capture_got extend_mapped(struct capture_source *source)
 	return CAPTURE_GOT;
 }
 
-/* Lets the window reach over the next block, with what is left of this one copied in front of it.
- */
+/* Lets the window reach over the next block, with what is left of this one copied in
+ * front of it. */
 static enum capture_got extend_stream(struct capture_source *source)
 {
 	struct capture_stream *stream = source->stream;

@@ -1,5 +1,5 @@
-/* IPsec authentication header: the packet behind it is in the clear. Source: RFC 4302, section 2.
- */
+/* IPsec authentication header: the packet behind it is in the clear. Source: RFC
+ * 4302, section 2. */
 #include "collector/packet/decode_layer.h"
 
 /*	next header 8, length in words less 2, reserved 16 | index 32 | sequence 32 | value */

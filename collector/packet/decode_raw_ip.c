@@ -1,5 +1,5 @@
-/* A packet that starts with its IP header: the version says which. Also what GTP-U and NFLOG carry.
- */
+/* A packet that starts with its IP header: the version says which. Also what GTP-U
+ * and NFLOG carry. */
 #include "collector/packet/decode_layer.h"
 
 void decode_raw_ip(struct decode *decode)

@@ -172,8 +172,8 @@ enum name_progress name_read_dns(struct name_reader *reader, struct cursor bytes
 	return NAME_DONE;
 }
 
-/* Over TCP: each message behind its length (RFC 1035, section 4.2.2). The first answer is enough.
- */
+/* Over TCP: each message behind its length (RFC 1035, section 4.2.2). The first
+ * answer is enough. */
 enum name_progress name_read_dns_stream(struct name_reader *reader, struct cursor bytes)
 {
 	const uint16_t length = cursor_be16(&bytes);
