@@ -6,27 +6,36 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "collector/base/log.h"
 #include "collector/packet/capture.h"
 #include "correlator/command.h"
+#include "correlator/control.h"
 #include "correlator/output.h"
+#include "correlator/output_url.h"
 #include "correlator/pipeline.h"
 #include "correlator/source_capture.h"
+#include "correlator/sent_alerts.h"
 #include "correlator/source_server.h"
 #include "correlator/summary.h"
+#include "correlator/wef_query.h"
 
 /* Everything that one life opens, in the order of opening; run_close undoes it in reverse. */
-struct run {
+struct run { /* NOLINT(clang-analyzer-optin.performance.Padding): one per process */
+	struct counters counters; /* the correlator thread's; first, it is aligned to a line */
 	const struct config *config;
 	struct fields *fields;
 	struct ruleset *ruleset;
 	struct output *output;
+	struct sent_alerts *sent; /* or NULL: no spool, so nothing is read again */
 	struct listener_url *listeners;
 	struct server *server;
 	struct host_watch *watch;
 	struct capture *capture;
+	struct control *control;
+	_Atomic bool reload; /* asked for by the control socket */
 	struct pipeline *pipeline;
 	struct server_source server_source;
 	struct capture_source capture_source;
@@ -35,12 +44,22 @@ struct run {
 	struct flow_totals flow_totals;
 };
 
+static uint64_t unix_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 /* --- what the correlator says ----------------------------------------------------------------- */
 
 static void take_alert(void *context, const struct alert *alert)
 {
 	struct run *run = context;
-	output_alert(run->output, alert);
+	if (!run->sent || sent_alerts_wants(run->sent, alert, unix_ns()))
+		output_alert(run->output, alert);
+	else
+		counter_add(&run->counters, COUNTER_alerts_repeated, 1);
 }
 
 static void take_flow(void *context, const struct settled_flow *flow)
@@ -110,6 +129,39 @@ static int open_outputs(struct run *run)
 	return EXIT_DONE;
 }
 
+/* A single file of ECS alerts tells for itself what was delivered. */
+static const char *delivered_file(const struct config *config, struct output_url *url)
+{
+	struct complaint ignored;
+	if (config->outputs.count != 1 ||
+	    !output_url_parse(config->outputs.items[0], &ignored, url))
+		return NULL;
+	return url->sink == SINK_file && url->format == FORMAT_ecs ? url->target : NULL;
+}
+
+static int open_sent(struct run *run)
+{
+	const struct config *config = run->config;
+	static const uint64_t default_age_ns = UINT64_C(4) * 3600 * 1000000000;
+	char path[PATH_MAX];
+	struct output_url url;
+	struct complaint complaint;
+	if (!config->spool_path)
+		return EXIT_DONE;
+	if (mkdir(config->spool_path, 0700) != 0 && errno != EEXIST) {
+		log_error("%s", config->spool_path);
+		return EXIT_PERMISSION;
+	}
+	snprintf(path, sizeof(path), "%s/alerts.sent", config->spool_path);
+	/* Longer than events are kept: what they raise may be younger than they are. */
+	const uint64_t age_ns =
+		2 * (config->spool_max_age_ns ? config->spool_max_age_ns : default_age_ns);
+	if (!sent_alerts_open(path, delivered_file(config, &url), age_ns, unix_ns(), &complaint,
+			      &run->sent))
+		return refuse(&complaint, EXIT_PERMISSION);
+	return EXIT_DONE;
+}
+
 static int open_server(struct run *run)
 {
 	const struct config *config = run->config;
@@ -128,6 +180,7 @@ static int open_server(struct run *run)
 			   .max_bytes = config->spool_max_bytes,
 			   .max_age_ns = config->spool_max_age_ns },
 		.limits = { .document_bytes = config->document_bytes },
+		.wef_query = wef_query,
 		.names_peers = config->speakers.count > 0,
 		.connections_max = (uint32_t)config->max_senders,
 		.connections_per_peer_max = (uint32_t)config->max_senders_per_peer,
@@ -139,6 +192,48 @@ static int open_server(struct run *run)
 		if (server_port(run->server, i))
 			log_info("input %s: listening on port %u", run->listeners[i].text,
 				 server_port(run->server, i));
+	return EXIT_DONE;
+}
+
+static void read_counters(const struct run *run, struct counters *out_counters)
+{
+	uint64_t done_bytes;
+	uint64_t total_bytes;
+	pipeline_read(run->pipeline, out_counters, &done_bytes, &total_bytes);
+	counters_sum(out_counters, &run->counters);
+}
+
+/* On the server's thread, which owns what is seen of hosts. */
+static json_t *answer(void *context, const char *word)
+{
+	struct run *run = context;
+	if (strcmp(word, "hosts") == 0)
+		return json_pack("{s:o}", "hosts", host_watch_json(run->watch));
+	if (strcmp(word, "reload") == 0) {
+		atomic_store_explicit(&run->reload, true, memory_order_relaxed);
+		return json_pack("{s:b}", "reloading", 1);
+	}
+	struct counters *counters =
+		strcmp(word, "stats") == 0 ? aligned_alloc(64, sizeof(*counters)) : NULL;
+	if (!counters)
+		return NULL;
+	read_counters(run, counters);
+	counters_sum(counters, output_counters(run->output));
+	json_t *object = json_object();
+	for (int i = 0; i < COUNTER_COUNT; i++)
+		json_object_set_new(
+			object, counter_name((enum counter)i),
+			json_integer((json_int_t)counter_read(counters, (enum counter)i)));
+	free(counters);
+	return object;
+}
+
+static int open_control(struct run *run)
+{
+	struct complaint complaint;
+	if (run->config->control && !control_open(server_base(run->server), run->config->control,
+						  answer, run, &complaint, &run->control))
+		return refuse(&complaint, EXIT_PERMISSION);
 	return EXIT_DONE;
 }
 
@@ -239,14 +334,29 @@ static void catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+static void keep_sent(const struct run *run)
+{
+	const struct counters *output = output_counters(run->output);
+	if (run->sent)
+		sent_alerts_keep(run->sent,
+				 counter_read(output, COUNTER_alerts_delivered) +
+					 counter_read(output, COUNTER_alerts_lost_output));
+}
+
 /* True: again, with what is read anew. */
-static bool wait_for_end(const struct run *run)
+static bool wait_for_end(struct run *run)
 {
 	enum { LOOK_EVERY_MS = 50 };
-	while (!stop_signals && !reload_signals)
+	/* relaxed: it only has to be seen soon. */
+	while (!stop_signals && !reload_signals &&
+	       !atomic_load_explicit(&run->reload, memory_order_relaxed)) {
 		if (pipeline_wait(run->pipeline, LOOK_EVERY_MS))
 			break; /* a source could not go on */
-	const bool again = reload_signals && !stop_signals;
+		keep_sent(run);
+	}
+	const bool again =
+		!stop_signals &&
+		(reload_signals || atomic_load_explicit(&run->reload, memory_order_relaxed));
 	reload_signals = 0;
 	pipeline_stop(run->pipeline);
 	while (!pipeline_wait(run->pipeline, LOOK_EVERY_MS))
@@ -256,14 +366,14 @@ static bool wait_for_end(const struct run *run)
 
 static int finish(struct run *run, double seconds)
 {
-	struct counters *counters = calloc(1, sizeof(*counters));
-	uint64_t done_bytes;
-	uint64_t total_bytes;
+	struct counters *counters = aligned_alloc(64, sizeof(*counters));
 	if (!counters)
 		return EXIT_PERMISSION;
-	pipeline_read(run->pipeline, counters, &done_bytes, &total_bytes);
+	read_counters(run, counters);
 	const bool delivered = output_close(run->output, counters);
 	run->output = NULL;
+	if (run->sent) /* delivered, lost, or in the output's own spool */
+		sent_alerts_keep(run->sent, UINT64_MAX);
 	const struct summary summary = {
 		.counters = counters,
 		.flows = &run->flow_totals,
@@ -284,6 +394,7 @@ static void run_close(struct run *run)
 {
 	pipeline_close(run->pipeline);
 	capture_close(run->capture);
+	control_close(run->control);
 	server_close(run->server);
 	host_watch_close(run->watch);
 	free(run->listeners);
@@ -291,6 +402,7 @@ static void run_close(struct run *run)
 		struct counters ignored = { 0 };
 		output_close(run->output, &ignored);
 	}
+	sent_alerts_close(run->sent);
 	ruleset_close(run->ruleset);
 	fields_close(run->fields);
 	free(run);
@@ -299,10 +411,11 @@ static void run_close(struct run *run)
 int run_once(const struct config *config, enum run_end *out_end)
 {
 	const time_t started = time(NULL);
-	struct run *run = calloc(1, sizeof(*run));
+	struct run *run = aligned_alloc(64, (sizeof(*run) + 63) / 64 * 64);
 	*out_end = RUN_STOPPED;
 	if (!run)
 		return EXIT_PERMISSION;
+	memset(run, 0, sizeof(*run));
 	log_set_level(config->verbose ? LOG_INFO : LOG_WARN);
 	catch_signals();
 	run->config = config;
@@ -312,8 +425,8 @@ int run_once(const struct config *config, enum run_end *out_end)
 		correlator_want_fields(run->fields);
 		code = open_rules(run);
 	}
-	static int (*const steps[])(struct run *) = { open_outputs, open_tap, open_server,
-						      open_pipeline };
+	static int (*const steps[])(struct run *) = { open_sent,   open_outputs, open_tap,
+						      open_server, open_control, open_pipeline };
 	for (size_t i = 0; code == EXIT_DONE && i < sizeof(steps) / sizeof(steps[0]); i++)
 		code = steps[i](run);
 	if (code == EXIT_DONE) {

@@ -86,7 +86,7 @@ static void print_text(const struct summary *summary, FILE *stream)
 	fprintf(stream, "events  %" PRIu64 " seen, %" PRIu64 " used",
 		counter_read(counters, COUNTER_events_seen),
 		counter_read(counters, COUNTER_events_used));
-	print_nonzero(counters, COUNTER_events_bad_json, COUNTER_events_too_late, 7, stream);
+	print_nonzero(counters, COUNTER_events_bad_json, COUNTER_events_forbidden, 7, stream);
 	fprintf(stream, "\nflows   %" PRIu64, flows->count);
 	for (int i = 0; i <= FLOW_STATUS_CANNOT_JUDGE; i++)
 		if (flows->by_status[i])

@@ -9,26 +9,26 @@
 
 static const struct {
 	const char *scheme;
+	const struct session_protocol *protocol;
 	enum listener_kind kind;
 	enum listener_transport transport;
-	bool tls;
-	const struct session_protocol *protocol;
 	uint16_t default_port;
+	bool tls;
 } schemes[] = {
-	{ "lumberjack+tcp", LISTENER_SESSION, LISTENER_TCP, false, &session_lumberjack, 5044 },
-	{ "lumberjack+tls", LISTENER_SESSION, LISTENER_TCP, true, &session_lumberjack, 5044 },
-	{ "ndjson+tcp", LISTENER_SESSION, LISTENER_TCP, false, &session_ndjson, 5045 },
-	{ "ndjson+tls", LISTENER_SESSION, LISTENER_TCP, true, &session_ndjson, 5045 },
-	{ "ndjson+unix", LISTENER_SESSION, LISTENER_UNIX, false, &session_ndjson, 0 },
-	{ "ndjson+stdin", LISTENER_SESSION, LISTENER_STDIN, false, &session_ndjson, 0 },
-	{ "follow", LISTENER_SESSION, LISTENER_FOLLOW, false, &session_ndjson, 0 },
-	{ "syslog+tcp", LISTENER_SESSION, LISTENER_TCP, false, &session_syslog, 514 },
-	{ "syslog+tls", LISTENER_SESSION, LISTENER_TCP, true, &session_syslog, 6514 },
-	{ "syslog+udp", LISTENER_SESSION, LISTENER_UDP, false, &session_syslog, 514 },
-	{ "bulk+http", LISTENER_BULK, LISTENER_TCP, false, NULL, 9200 },
-	{ "bulk+https", LISTENER_BULK, LISTENER_TCP, true, NULL, 9200 },
-	{ "wef+http", LISTENER_WEF, LISTENER_TCP, false, NULL, 5985 },
-	{ "wef+https", LISTENER_WEF, LISTENER_TCP, true, NULL, 5986 },
+	{ "lumberjack+tcp", &session_lumberjack, LISTENER_SESSION, LISTENER_TCP, 5044, false },
+	{ "lumberjack+tls", &session_lumberjack, LISTENER_SESSION, LISTENER_TCP, 5044, true },
+	{ "ndjson+tcp", &session_ndjson, LISTENER_SESSION, LISTENER_TCP, 5045, false },
+	{ "ndjson+tls", &session_ndjson, LISTENER_SESSION, LISTENER_TCP, 5045, true },
+	{ "ndjson+unix", &session_ndjson, LISTENER_SESSION, LISTENER_UNIX, 0, false },
+	{ "ndjson+stdin", &session_ndjson, LISTENER_SESSION, LISTENER_STDIN, 0, false },
+	{ "follow", &session_ndjson, LISTENER_SESSION, LISTENER_FOLLOW, 0, false },
+	{ "syslog+tcp", &session_syslog, LISTENER_SESSION, LISTENER_TCP, 514, false },
+	{ "syslog+tls", &session_syslog, LISTENER_SESSION, LISTENER_TCP, 6514, true },
+	{ "syslog+udp", &session_syslog, LISTENER_SESSION, LISTENER_UDP, 514, false },
+	{ "bulk+http", NULL, LISTENER_BULK, LISTENER_TCP, 9200, false },
+	{ "bulk+https", NULL, LISTENER_BULK, LISTENER_TCP, 9200, true },
+	{ "wef+http", NULL, LISTENER_WEF, LISTENER_TCP, 5985, false },
+	{ "wef+https", NULL, LISTENER_WEF, LISTENER_TCP, 5986, true },
 };
 
 enum { SCHEMES_COUNT = sizeof(schemes) / sizeof(schemes[0]), SECONDS_MAX = 3600 };

@@ -28,7 +28,7 @@ enum listener_transport {
 
 enum client_auth { CLIENT_AUTH_NONE, CLIENT_AUTH_OPTIONAL, CLIENT_AUTH_REQUIRED };
 
-enum { LISTENER_TEXT_MAX = 2048, LISTENER_VALUE_MAX = 512 };
+enum { LISTENER_TEXT_MAX = 2048, LISTENER_VALUE_MAX = 512, LISTENER_THUMBPRINT_MAX = 64 };
 
 struct listener_url {
 	char text[LISTENER_TEXT_MAX]; /* as written, for messages */
@@ -53,3 +53,7 @@ struct listener_url {
 
 bool listener_url_parse(const char *text, struct complaint *complaint,
 			struct listener_url *out_url);
+
+/* SHA-1 of the certificate in a PEM file, in hex: how WEF clients know their issuer. False:
+ * unreadable. */
+bool listener_thumbprint(const char *path, char out_hex[LISTENER_THUMBPRINT_MAX]);

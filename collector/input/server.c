@@ -1,7 +1,6 @@
 #include "collector/input/server.h"
 
 #include <errno.h>
-#include <event2/thread.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -409,7 +408,7 @@ static bool open_listener(struct listener *listener, struct complaint *complaint
 		.context = listener->server,
 	};
 	if (url->kind == LISTENER_WEF && url->ca_path[0] &&
-	    !tls_thumbprint(url->ca_path, listener->issuer))
+	    !listener_thumbprint(url->ca_path, listener->issuer))
 		return complain(complaint, NULL, 0, 0, "listener %.200s: cannot read %.200s",
 				url->text, url->ca_path);
 	switch (url->transport) {
@@ -508,7 +507,7 @@ uint16_t server_port(const struct server *server, size_t listener)
 		struct sockaddr_in v4;
 		struct sockaddr_in6 v6;
 		struct sockaddr_storage storage;
-	} address;
+	} address = { .storage = { 0 } };
 	socklen_t size = sizeof(address);
 	if (fd < 0 || getsockname(fd, &address.any, &size) != 0)
 		return 0;

@@ -24,7 +24,7 @@ struct listener {
 	struct bulk_settings bulk;
 	struct wef_settings wef;
 	const char *authorization;
-	char issuer[64];
+	char issuer[LISTENER_THUMBPRINT_MAX];
 };
 
 struct connection {
@@ -116,9 +116,6 @@ void connections_close(struct server *server);
 
 SSL_CTX *tls_open(const struct listener_url *url, struct complaint *complaint);
 void tls_peer_name(SSL *tls, char out_name[PEER_NAME_MAX]);
-/* SHA-1 of a CA's certificate in hex, as WEF wants it; false: unreadable. */
-bool tls_thumbprint(const char *path, char out_hex[64]);
-
 /* --- server_datagram.c, server_tail.c --------------------------------------------------------- */
 
 bool datagram_listen(struct listener *listener, struct complaint *complaint);

@@ -503,8 +503,10 @@ void connections_pause(struct server *server, bool paused)
 
 void connections_close(struct server *server)
 {
-	while (server->connections)
-		close_connection(server->connections);
+	for (struct connection *at = server->connections, *next; at; at = next) {
+		next = at->next;
+		close_connection(at);
+	}
 	for (size_t i = 0; i < server->checkpoint_count; i++)
 		if (--server->checkpoints[i]->waiting_count == 0)
 			free(server->checkpoints[i]);

@@ -67,7 +67,7 @@ void tls_peer_name(SSL *tls, char out_name[PEER_NAME_MAX])
 	X509_free(certificate);
 }
 
-bool tls_thumbprint(const char *path, char out_hex[64])
+bool listener_thumbprint(const char *path, char out_hex[LISTENER_THUMBPRINT_MAX])
 {
 	FILE *file = fopen(path, "r");
 	X509 *certificate = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
