@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -408,6 +409,16 @@ static void run_close(struct run *run)
 	free(run);
 }
 
+/* A connection is a file. */
+static void allow_files(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int run_once(const struct config *config, enum run_end *out_end)
 {
 	const time_t started = time(NULL);
@@ -418,6 +429,7 @@ int run_once(const struct config *config, enum run_end *out_end)
 	memset(run, 0, sizeof(*run));
 	log_set_level(config->verbose ? LOG_INFO : LOG_WARN);
 	catch_signals();
+	allow_files();
 	run->config = config;
 	run->fields = fields_open();
 	int code = run->fields ? EXIT_DONE : EXIT_PERMISSION;
