@@ -68,6 +68,22 @@ $(B)/%.o: %.cc
 	$(if $(V),,@echo "  CXX  $(FLAVOUR) $<")
 	$(Q)$(CXX) $(CXX_ONLY) $(WARNINGS) $(CFLAGS) -c $< -o $@
 
+# The kernel half of the tap, and the header that loads it (asm/ is not on clang's path for bpf).
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  BPF  $(FLAVOUR) $<")
+	$(Q)$(CLANG) -target bpf -mcpu=v3 -O2 -g -std=gnu2x -Wall -Wextra -Werror -fno-stack-protector \
+	  -ffile-prefix-map=$(CURDIR)=. -idirafter /usr/include/$(shell uname -m)-linux-gnu -I. \
+	  -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
+
+$(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
+	$(Q)printf '%s\n' '#pragma GCC system_header' '/* NOLINTBEGIN: not ours */' >$@
+	$(Q)PATH=$$PATH:/usr/sbin bpftool gen skeleton $< name $* >>$@
+	$(Q)echo '/* NOLINTEND */' >>$@
+
+$(B)/collector/packet/capture_xdp.o: $(B)/bpf/tap.skel.h
+$(B)/tests/test_tap.o $(B)/tests/bench_bpf.o: $(B)/bpf/tap.skel.h $(B)/bpf/probe.skel.h
+
 $(B)/libprocspan.a: $(OBJECTS)
 	$(Q)rm -f $@ && ar rcs $@ $^
 

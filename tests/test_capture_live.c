@@ -12,155 +12,39 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "collector/base/hard.h"
 #include "collector/packet/capture_live.h"
-#include "collector/packet/tracker.h"
 #include "tests/support_network.h"
 #include "tests/support_packet.h"
 #include "tests/support_pcap.h"
 #include "tests/support_random.h"
 #include "tests/support_shared.h"
+#include "tests/support_wire.h"
 
 enum { HANDLES_MAX = 4, BURST = 1024, PATIENCE = 100 };
 
-#define HOUR_NS UINT64_C(3600000000000)
-
-/* Nothing ends by time: the two runs pass at different speeds. */
-static const struct tracker_settings patient = {
-	.max_flows = 1 << 16,
-	.tcp_idle_ns = HOUR_NS,
-	.tcp_closing_ns = HOUR_NS,
-	.udp_idle_ns = HOUR_NS,
-	.other_idle_ns = HOUR_NS,
-};
-
-struct run {
-	struct counters counters;
-	struct tracker *tracker;
-	struct found found;
-};
-
-static void run_open(struct run *run)
-{
-	memset(run, 0, sizeof(*run));
-	const struct tracker_sink sink = found_sink(&run->found);
-	run->tracker = tracker_open(&patient, &sink, &run->counters);
-	assert_non_null(run->tracker);
-}
-
-static void run_close(struct run *run)
-{
-	tracker_close(run->tracker);
-	found_clear(&run->found);
-}
-
-static uint64_t seen(const struct run *run)
-{
-	return counter_read(&run->counters, COUNTER_packets_seen);
-}
-
-/* --- flows without what depends on when they were seen ---------------------------------------- */
-
-struct rows {
-	struct flow_event *rows;
-	size_t count;
-};
-
-static int compare_rows(const void *left, const void *right)
-{
-	return memcmp(left, right, sizeof(struct flow_event));
-}
-
-static void add_rows(struct rows *rows, const struct found *found)
-{
-	const size_t room = rows->count + found->event_count;
-	rows->rows = realloc(rows->rows, (room ? room : 1) * sizeof(*rows->rows));
-	assert_non_null(rows->rows);
-	for (size_t i = 0; i < found->event_count; i++) {
-		if (found->events[i].kind != FLOW_END)
-			continue;
-		struct flow_event *row = &rows->rows[rows->count++];
-		*row = found->events[i];
-		row->start_ns = row->last_ns = row->flow_id = 0;
-		row->capture = 0;
-	}
-}
-
-static void assert_same_rows(struct rows *live, struct rows *direct)
-{
-	assert_int_equal(live->count, direct->count);
-	assert_true(live->count > 0);
-	if (!live->rows || !direct->rows)
-		return; /* not reached: for the analyser */
-	qsort(live->rows, live->count, sizeof(*live->rows), compare_rows);
-	qsort(direct->rows, direct->count, sizeof(*direct->rows), compare_rows);
-	for (size_t i = 0; i < live->count; i++)
-		assert_true(same_bytes(&live->rows[i], &direct->rows[i], sizeof(live->rows[i])));
-}
-
-/* --- packets ---------------------------------------------------------------------------------- */
-
-/* A frame with a VLAN tag or two, or none, in front of `type` and the rest. */
-static size_t make_frame(uint8_t *frame, struct support_random *random, const char *packet,
-			 size_t bytes)
-{
-	static const uint8_t tags[2][4] = { { 0x88, 0xa8, 0x00, 0x07 },
-					    { 0x81, 0x00, 0x20, 0x2a } };
-	const size_t tag_count = support_random_below(random, 3);
-	memcpy(frame, packet, 12);
-	size_t at = 12;
-	for (size_t i = 2 - tag_count; i < 2; i++, at += 4)
-		memcpy(frame + at, tags[i], 4);
-	memcpy(frame + at, packet + 12, bytes - 12);
-	return at + bytes - 12;
-}
-
-static const struct {
-	const char *packet;
-	size_t bytes;
-	size_t vary; /* where a byte of a port or an address stands */
-} kinds[] = {
-	{ LITERAL(ETHERNET(IPV4_TYPE) IPV4("\x06") TCP_SEGMENT), 35 },
-	{ LITERAL(ETHERNET(IPV4_TYPE) IPV4_BACK("\x06") TCP_WITH(PORTS_BACK, "\x18")), 37 },
-	{ LITERAL(ETHERNET(IPV4_TYPE) IPV4("\x11") UDP_DATAGRAM), 33 },
-	{ LITERAL(ETHERNET(IPV6_TYPE) IPV6("\x06") TCP_SEGMENT), 53 },
-	{ LITERAL(ETHERNET(IPV6_TYPE) IPV6("\x11") UDP_DATAGRAM), 37 },
-	{ LITERAL(ETHERNET(IPV4_TYPE) IPV4("\x2f") "\0\0\x08\0" IPV4("\x06") TCP_SEGMENT), 61 },
-	{ LITERAL(ETHERNET("\x08\x06") "not an IP packet, but long enough"), 20 },
-
-	/* Fragments: last, see KINDS_SENT. */
-	{ LITERAL(ETHERNET(IPV4_TYPE) IPV4_FRAGMENT("\x11", "\x20\x00") UDP_DATAGRAM), 33 },
-	{ LITERAL(ETHERNET(IPV4_TYPE) IPV4_FRAGMENT("\x11", "\x00\x02") "rest of it"), 33 },
-};
-
-/* Fragments of more datagrams at once than a tiny table remembers are matched or not by chance. */
-enum { KINDS = sizeof(kinds) / sizeof(kinds[0]), KINDS_SENT = HARD(KINDS, KINDS - 2) };
-
 struct bench {
-	struct run live[HANDLES_MAX];
-	struct run direct;
+	struct wire wire;
+	struct wire_run live[HANDLES_MAX];
 	struct capture_live *handles[HANDLES_MAX];
 	size_t handle_count;
-	uint64_t sent_count;
 	uint64_t burst_count;
-	int sender;
 };
 
 static uint64_t received(const struct bench *bench)
 {
 	uint64_t sum = 0;
 	for (size_t i = 0; i < bench->handle_count; i++)
-		sum += seen(&bench->live[i]);
+		sum += wire_run_seen(&bench->live[i]);
 	return sum;
 }
 
 static void receive(struct bench *bench)
 {
 	struct packet packets[PACKET_BATCH];
-	for (int idle = 0; received(bench) < bench->sent_count && idle < PATIENCE; idle++) {
+	for (int idle = 0; received(bench) < bench->wire.sent_count && idle < PATIENCE; idle++) {
 		for (size_t i = 0; i < bench->handle_count; i++) {
 			int count = 1;
-			while (count > 0 && received(bench) < bench->sent_count) {
+			while (count > 0 && received(bench) < bench->wire.sent_count) {
 				count = capture_live_next(bench->handles[i], packets);
 				assert_true(count >= 0);
 				tracker_packets(bench->live[i].tracker, packets, (size_t)count);
@@ -170,16 +54,8 @@ static void receive(struct bench *bench)
 	bench->burst_count = 0;
 }
 
-static void send_packet(struct bench *bench, const struct packet *packet)
+static void count_sent(struct bench *bench)
 {
-	if (packet->link_type != 1 || packet->captured_bytes != packet->wire_bytes ||
-	    !network_send(bench->sender, packet->bytes, packet->captured_bytes))
-		return;
-	struct packet direct = *packet;
-	direct.time_ns = UINT64_C(1700000000000000000) + 1000 * bench->sent_count;
-	direct.capture = 0;
-	tracker_packets(bench->direct.tracker, &direct, 1);
-	bench->sent_count++;
 	if (++bench->burst_count == BURST)
 		receive(bench);
 }
@@ -196,48 +72,29 @@ static void bench_open(struct bench *bench, size_t handle_count)
 		print_error("%s\n", complaint.text);
 	assert_int_equal(status, 0);
 	for (size_t i = 0; i < handle_count; i++)
-		run_open(&bench->live[i]);
-	run_open(&bench->direct);
-	bench->sender = network_sender(NETWORK_NEAR);
+		wire_run_open(&bench->live[i]);
+	wire_open(&bench->wire);
 }
 
 /* Receives what is left and compares. */
 static void bench_close(struct bench *bench)
 {
 	receive(bench);
-	assert_int_equal(received(bench), bench->sent_count);
-	struct rows live = { 0 };
-	struct rows direct = { 0 };
+	assert_int_equal(received(bench), bench->wire.sent_count);
+	wire_assert_same_flows(&bench->wire, bench->live, bench->handle_count);
 	for (size_t i = 0; i < bench->handle_count; i++) {
-		tracker_finish(bench->live[i].tracker);
-		assert_true(counter_identities_hold(&bench->live[i].counters, stdout));
-		add_rows(&live, &bench->live[i].found);
 		capture_live_close(bench->handles[i]);
+		wire_run_close(&bench->live[i]);
 	}
-	tracker_finish(bench->direct.tracker);
-	add_rows(&direct, &bench->direct.found);
-	assert_same_rows(&live, &direct);
-	for (size_t i = 0; i < bench->handle_count; i++)
-		run_close(&bench->live[i]);
-	run_close(&bench->direct);
-	free(live.rows);
-	free(direct.rows);
-	close(bench->sender);
+	wire_close(&bench->wire);
 }
 
-static void send_random(struct bench *bench, uint64_t seed, size_t count)
+static void send_random(struct bench *bench, size_t count)
 {
-	printf("seed %llu\n", (unsigned long long)seed);
-	struct support_random random = { .state = seed };
-	uint8_t frame[256];
+	struct support_random random = support_random_open();
 	for (size_t i = 0; i < count; i++) {
-		const size_t kind = support_random_below(&random, KINDS_SENT);
-		char packet[200];
-		memcpy(packet, kinds[kind].packet, kinds[kind].bytes);
-		packet[kinds[kind].vary] = (char)support_random_below(&random, 40);
-		const size_t size = make_frame(frame, &random, packet, kinds[kind].bytes);
-		const struct packet made = packet_of(frame, size, 0);
-		send_packet(bench, &made);
+		wire_send_random(&bench->wire, &random);
+		count_sent(bench);
 	}
 }
 
@@ -250,7 +107,7 @@ static void live_packets_make_the_flows_of_the_packets_sent(void **state)
 		skip();
 	struct bench bench;
 	bench_open(&bench, 1);
-	send_random(&bench, 20251, 6000);
+	send_random(&bench, 6000);
 	bench_close(&bench);
 }
 
@@ -262,18 +119,20 @@ static void handles_share_packets_but_no_flow(void **state)
 		skip();
 	struct bench bench;
 	bench_open(&bench, HANDLES_MAX);
-	send_random(&bench, 20252, 6000);
+	send_random(&bench, 6000);
 	size_t used = 0;
 	receive(&bench);
 	for (size_t i = 0; i < HANDLES_MAX; i++)
-		used += seen(&bench.live[i]) > 0;
+		used += wire_run_seen(&bench.live[i]) > 0;
 	assert_true(used > 1);
 	bench_close(&bench);
 }
 
 static void each_packet(void *context, const struct packet *packet)
 {
-	send_packet(context, packet);
+	struct bench *bench = context;
+	if (wire_send(&bench->wire, packet))
+		count_sent(bench);
 }
 
 static void captures_played_onto_the_wire_make_their_own_flows(void **state)

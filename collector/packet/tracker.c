@@ -217,20 +217,20 @@ static void keep_tunnel(struct tracker *tracker, const struct flow *flow,
 	};
 }
 
-/* A new flow for this packet, or NULL after counting why not. */
+/* A new flow for these packets, or NULL after counting why not. */
 static struct flow *begin_flow(struct tracker *tracker, const struct packet *packet,
-			       const struct work *work)
+			       const struct work *work, uint64_t packet_count)
 {
 	const struct flow_opening opening = flow_opening_of(&work->decoded);
 	if (!is_wanted(tracker, &work->decoded, &opening)) {
-		counter_add(tracker->counters, COUNTER_packets_excluded, 1);
+		counter_add(tracker->counters, COUNTER_packets_excluded, packet_count);
 		return NULL;
 	}
 	struct flow *flow = flow_table_add(tracker->flows, &work->key, work->made.hash);
 	if (!flow && make_room(tracker))
 		flow = flow_table_add(tracker->flows, &work->key, work->made.hash);
 	if (!flow) {
-		counter_add(tracker->counters, COUNTER_packets_flow_table_full, 1);
+		counter_add(tracker->counters, COUNTER_packets_flow_table_full, packet_count);
 		return NULL;
 	}
 	flow_begin(flow, &opening, &work->decoded, packet, work->made.source_is_low);
@@ -330,7 +330,7 @@ static void add_to_flow(struct tracker *tracker, const struct packet *packet, st
 		flow = still_open(tracker, flow, work);
 	bool is_new = !flow;
 	if (is_new) {
-		flow = begin_flow(tracker, packet, work);
+		flow = begin_flow(tracker, packet, work, 1);
 		if (!flow)
 			return;
 	} else if (is_too_old(tracker, flow, packet->time_ns)) {
@@ -490,6 +490,58 @@ void tracker_packets(struct tracker *tracker, const struct packet *packets, size
 	for (; count > PACKET_BATCH; packets += PACKET_BATCH, count -= PACKET_BATCH)
 		take_batch(tracker, packets, PACKET_BATCH);
 	take_batch(tracker, packets, count);
+}
+
+/* --- what others counted ---------------------------------------------------------------------- */
+
+/* The flow that these packets belong to; they begin one if it has been given up meanwhile. */
+static struct flow *flow_of_count(struct tracker *tracker, const struct tracker_count *count,
+				  struct work *work)
+{
+	const struct packet latest = { .time_ns = count->last_ns, .capture = count->capture };
+	struct flow *flow = flow_table_find(tracker->flows, &work->key, work->made.hash);
+	if (flow)
+		flow = still_open(tracker, flow, work);
+	if (flow)
+		return flow;
+	flow = begin_flow(tracker, &latest, work, count->packet_count);
+	if (!flow)
+		return NULL;
+	tell(tracker, flow, FLOW_START, FLOW_OPEN);
+	arm(tracker, flow);
+	return flow;
+}
+
+void tracker_counted(struct tracker *tracker, const struct tracker_count *count)
+{
+	struct work *work = &tracker->batch[0];
+	struct packet_clock *clock = &tracker->clock;
+	memset(&work->decoded, 0, sizeof(work->decoded));
+	work->decoded.ends = count->ends;
+	work->decoded.verdict = DECODE_FLOW;
+	work->decoded.tcp_flags = count->tcp_flags;
+	memcpy(work->decoded.vlan_ids, count->vlan_ids, sizeof(count->vlan_ids));
+	work->made = make_key(tracker, &count->ends, &work->decoded, &work->key);
+	clock_advance(clock, count->last_ns);
+	counter_add(tracker->counters, COUNTER_packets_seen, count->packet_count);
+	struct flow *flow = flow_of_count(tracker, count, work);
+	if (!flow)
+		return;
+
+	const int direction = direction_of(flow, work->made.source_is_low);
+	flow->packet_count[direction] += count->packet_count;
+	flow->wire_bytes[direction] += count->ip_bytes;
+	flow->tcp_flags[direction] |= count->tcp_flags;
+	if (count->last_ns > flow->last_ns)
+		flow->last_ns = count->last_ns;
+	/* They may be told of late: the flow has been silent since the latest of them. */
+	const uint64_t late_ns =
+		clock->latest_ns > count->last_ns ? clock->latest_ns - count->last_ns : 0;
+	if (clock->now_ns - late_ns > flow->touched_ns && late_ns <= clock->now_ns)
+		flow->touched_ns = clock->now_ns - late_ns;
+	counter_add(tracker->counters, COUNTER_packets_in_flows, count->packet_count);
+	if (tracker->update_s)
+		tell_update(tracker, flow);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */

@@ -22,6 +22,7 @@
 #include "collector/base/counter.h"
 #include "collector/base/hash.h"
 #include "collector/flow.h"
+#include "collector/packet/decode.h"
 #include "collector/packet/packet.h"
 
 struct tracker;
@@ -65,6 +66,23 @@ void tracker_close(struct tracker *tracker);
 /* Counts the packets into their flows. FLOW_START goes out with a flow's first packet, FLOW_END
  * when it ends. */
 void tracker_packets(struct tracker *tracker, const struct packet *packets, size_t count);
+
+/* Packets of one direction that something in front of the tracker counted instead of handing them
+ * over (the kernel half of the tap). They do not begin or end a connection: no SYN, FIN, RST. */
+struct tracker_count {
+	struct endpoints ends; /* TCP or UDP */
+	uint16_t vlan_ids[FLOW_VLANS_MAX];
+	uint16_t capture;
+	uint8_t tcp_flags; /* ORed */
+	uint8_t unused;
+	uint64_t packet_count; /* at least 1 */
+	uint64_t ip_bytes;
+	uint64_t last_ns; /* time of the latest one */
+};
+
+/* Adds them to their flow, as if they had been handed over. Does not count packets_bytes, which
+ * are the frames'. */
+void tracker_counted(struct tracker *tracker, const struct tracker_count *count);
 
 /* Ends every flow that has timed out at this time, a bounded number per call. */
 void tracker_expire(struct tracker *tracker, uint64_t now_ns);
