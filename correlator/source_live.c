@@ -12,6 +12,9 @@ static const uint64_t watermark_step_ns = NS_PER_SECOND / 10;
 /* On a silent interface: a packet received this long ago would have been handed over by now. */
 static const uint64_t delivery_ns = NS_PER_SECOND;
 
+/* The kernel half wakes nobody: that would cost 6 us a record. */
+static const struct timespec kernel_nap = { .tv_nsec = NS_PER_SECOND / 1000 };
+
 static void push_flow(void *context, const struct flow_event *flow)
 {
 	source_push_flow(context, flow);
@@ -29,34 +32,55 @@ static uint64_t wall_ns(void)
 	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
 }
 
-/* Up to when everything was seen: the latest packet, or the clock's time when there is none. */
-static uint64_t complete_ns(const struct packet *packets, int count)
+/* Tells how far it is; not more often than every watermark_step_ns. */
+static void tell_time(struct source *source, uint64_t now_ns, uint64_t *told_ns)
 {
-	return count > 0 ? packets[count - 1].time_ns : wall_ns() - delivery_ns;
+	if (now_ns < *told_ns + watermark_step_ns)
+		return;
+	*told_ns = now_ns;
+	source_push_watermark(source, now_ns);
 }
 
 static void read_packets(struct source *source, struct live_source *self, struct tracker *tracker)
 {
 	struct packet packets[PACKET_BATCH];
+	struct counters *counters = source_counters(source);
 	uint64_t told_ns = 0;
 	while (!source_stopping(source)) {
 		const int count = capture_live_next(self->capture, packets);
 		if (count < 0) {
 			self->error = -count;
-			log_error("capture: the interface is gone");
-			return;
+			log_errorx("capture: the interface is gone");
+			break;
 		}
-		const uint64_t now_ns = complete_ns(packets, count);
+		/* Up to when everything was seen. */
+		const uint64_t now_ns =
+			count > 0 ? packets[count - 1].time_ns : wall_ns() - delivery_ns;
 		tracker_packets(tracker, packets, (size_t)count);
 		tracker_expire(tracker, now_ns);
-		if (now_ns >= told_ns + watermark_step_ns) {
-			told_ns = now_ns;
-			source_push_watermark(source, now_ns);
-			capture_live_count_drops(self->capture, self->counts_interface,
-						 source_counters(source));
-		}
+		tell_time(source, now_ns, &told_ns);
 		source_flush(source);
+		if (count < PACKET_BATCH)
+			capture_live_count_drops(self->capture, self->counts_interface, counters);
 	}
+	capture_live_count_drops(self->capture, self->counts_interface, counters);
+}
+
+static void poll_kernel(struct source *source, struct live_source *self, struct tracker *tracker)
+{
+	struct counters *counters = source_counters(source);
+	uint64_t told_ns = 0;
+	while (!source_stopping(source)) {
+		const size_t crossed = capture_xdp_poll(self->kernel, tracker, counters, 0);
+		const uint64_t now_ns = wall_ns() - delivery_ns;
+		tracker_expire(tracker, now_ns);
+		tell_time(source, now_ns, &told_ns);
+		source_flush(source);
+		if (crossed == 0)
+			nanosleep(&kernel_nap, NULL);
+	}
+	capture_xdp_detach(self->kernel);
+	capture_xdp_poll(self->kernel, tracker, counters, 1);
 }
 
 void live_source_run(struct source *source, void *context)
@@ -71,8 +95,10 @@ void live_source_run(struct source *source, void *context)
 		log_error("capture: no memory for the flow table; lower its size");
 		return;
 	}
-	read_packets(source, self, tracker);
-	capture_live_count_drops(self->capture, self->counts_interface, source_counters(source));
+	if (self->kernel)
+		poll_kernel(source, self, tracker);
+	else
+		read_packets(source, self, tracker);
 	tracker_finish(tracker);
 	tracker_close(tracker);
 }

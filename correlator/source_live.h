@@ -5,13 +5,16 @@
 #include <stdint.h>
 
 #include "collector/packet/capture_live.h"
+#include "collector/packet/capture_xdp.h"
 #include "collector/packet/tracker.h"
 #include "correlator/pipeline.h"
 
-/* One per handle; all handles of an interface get the same tracker settings. */
+/* One per handle, or one per interface with a kernel half; all of an interface get the same tracker
+ * settings. */
 struct live_source {
-	struct capture_live *capture; /* the caller's; read by the source's thread until the
-					 pipeline is done */
+	/* One of the two, the caller's; read by the source's thread until the pipeline is done. */
+	struct capture_live *capture;
+	struct capture_xdp *kernel;
 	struct tracker_settings tracker;
 	int counts_interface; /* this one counts what the interface dropped */
 	int error; /* errno: the tracker could not be opened, or ENETDOWN: the interface is gone;
