@@ -48,39 +48,94 @@ static void mark_text(struct gram_marks *marks, const char *text, size_t size_by
 		marks->marks[gram_of(word)] = round;
 }
 
-void gram_mark(struct gram_marks *marks, uint16_t round, const struct event *event, uint16_t field)
+static void mark_values(struct gram_marks *marks, const struct event *event)
 {
-	size_t count;
-	const struct event_value *values = event_find(event, field, &count);
-	marks->round = round;
-	for (size_t i = 0; i < count; i++) {
-		if (values[i].type != VALUE_TEXT)
+	for (size_t i = 0; i < marks->value_count; i++) {
+		if (marks->values[i].type != VALUE_TEXT)
 			continue;
-		const struct event_text *text = event_at(event, &values[i]);
+		const struct event_text *text = event_at(event, &marks->values[i]);
 		mark_text(marks, text->bytes, text->size_bytes);
 	}
 }
 
+/* Its last eight bytes, folded; of a shorter one, zeros before it. */
+static uint64_t tail_of(const char *text, size_t size_bytes)
+{
+	uint64_t word = 0;
+	if (size_bytes >= WORD_BYTES)
+		memcpy(&word, text + size_bytes - WORD_BYTES, WORD_BYTES);
+	else
+		memcpy((char *)&word + WORD_BYTES - size_bytes, text, size_bytes);
+	return fold(word);
+}
+
+static uint64_t tail_of_value(const struct event *event, const struct event_value *value)
+{
+	if (value->type != VALUE_TEXT)
+		return 0;
+	const struct event_text *text = event_at(event, value);
+	return tail_of(text->bytes, text->size_bytes);
+}
+
+static void find_values(struct gram_marks *marks, uint16_t round, const struct event *event,
+			uint16_t field)
+{
+	size_t count;
+	marks->values = event_find(event, field, &count);
+	marks->value_count = (uint32_t)count;
+	marks->values_round = round;
+	marks->tail = count ? tail_of_value(event, marks->values) : 0;
+}
+
+static bool tail_met(const struct gram_need *need, const struct gram_marks *marks,
+		     const struct event *event)
+{
+	bool met = marks->value_count > 0 && (marks->tail & need->tail_mask) == need->tail;
+	for (uint32_t i = 1; i < marks->value_count && !met; i++)
+		met = (tail_of_value(event, &marks->values[i]) & need->tail_mask) == need->tail;
+	return met;
+}
+
+bool gram_need_met(const struct gram_need *need, struct gram_marks *marks, uint16_t round,
+		   const struct event *event, uint16_t field)
+{
+	if (marks->values_round != round)
+		find_values(marks, round, event, field);
+	if (need->tail_mask)
+		return tail_met(need, marks, event);
+	if (marks->value_count == 0)
+		return false;
+	if (marks->round != round) {
+		marks->round = round;
+		mark_values(marks, event);
+	}
+	return marks->marks[need->grams[0]] == round && marks->marks[need->grams[1]] == round &&
+	       marks->marks[need->grams[2]] == round;
+}
+
 /* --- from conditions -------------------------------------------------------------------------- */
 
-/* The first, a middle and the last gram of a literal run. False: too short. */
-static bool need_of_run(const char *run, size_t size_bytes, uint16_t field,
-			struct gram_need *out_need)
+/* The last bytes of a text that ends in this run. */
+static void tail_of_run(struct text run, struct gram_need *out_need)
 {
-	if (size_bytes < GRAM_BYTES)
-		return false;
+	const size_t size_bytes = run.size_bytes < WORD_BYTES ? run.size_bytes : WORD_BYTES;
+	out_need->tail = tail_of(run.bytes, run.size_bytes);
+	out_need->tail_mask = UINT64_MAX << 8 * (WORD_BYTES - size_bytes);
+}
+
+/* The first, a middle and the last gram of a literal run. */
+static void grams_of_run(const char *run, size_t size_bytes, struct gram_need *out_need)
+{
 	const size_t starts[GRAMS_PER_NEED] = {
 		size_bytes - GRAM_BYTES, /* the last first: paths differ at their ends */
 		(size_bytes - GRAM_BYTES) / 2,
 		0,
 	};
-	out_need->field = field;
 	for (size_t i = 0; i < GRAMS_PER_NEED; i++) {
 		uint64_t word = 0;
 		memcpy(&word, run + starts[i], GRAM_BYTES);
 		out_need->grams[i] = gram_of(fold(word));
 	}
-	return true;
 }
 
 /* The longest literal run; the whole text when nothing in it is a wildcard. */
@@ -99,10 +154,42 @@ static struct text longest_run(struct text text, bool wild)
 	return best;
 }
 
+/* The literal run that it ends in; the whole text when nothing in it is a wildcard. */
+static struct text last_run(struct text text, bool wild)
+{
+	size_t start = text.size_bytes;
+	while (start > 0 &&
+	       !(wild && (text.bytes[start - 1] == '*' || text.bytes[start - 1] == '?')))
+		start--;
+	return (struct text){ text.bytes + start, text.size_bytes - start };
+}
+
+/* How the constant has to lie in the value. */
+enum fit {
+	FIT_INSIDE, /* anywhere */
+	FIT_END,    /* at its end */
+	FIT_WILD,   /* as a pattern for all of it */
+};
+
+/* What a text that fits has to have. False: too little to tell. */
+static bool need_of_text(struct text text, enum fit fit, struct gram_need *out_need)
+{
+	const struct text run = longest_run(text, fit == FIT_WILD);
+	const struct text last = last_run(text, fit == FIT_WILD);
+	if (run.size_bytes < GRAM_BYTES)
+		return false;
+	if (fit != FIT_INSIDE &&
+	    (last.size_bytes >= WORD_BYTES || last.size_bytes == run.size_bytes))
+		tail_of_run(last, out_need);
+	else
+		grams_of_run(run.bytes, run.size_bytes, out_need);
+	return true;
+}
+
 static struct gram_filter filter_of_texts(const struct fields *fields,
 					  const struct expression *field,
 					  struct expression *const *constants, size_t count,
-					  bool wild, struct arena *arena)
+					  enum fit fit, struct arena *arena)
 {
 	const uint16_t number = access_keyword_field(fields, field);
 	if (number == FIELD_NONE || count > GRAM_NEEDS_MAX)
@@ -112,8 +199,8 @@ static struct gram_filter filter_of_texts(const struct fields *fields,
 		if (constants[i]->kind != EXPRESSION_CONSTANT ||
 		    constants[i]->constant.type != CONSTANT_TEXT)
 			return unknown;
-		const struct text run = longest_run(constants[i]->constant.text, wild);
-		if (!need_of_run(run.bytes, run.size_bytes, number, &needs[i]))
+		needs[i].field = number;
+		if (!need_of_text(constants[i]->constant.text, fit, &needs[i]))
 			return unknown;
 	}
 	return (struct gram_filter){
@@ -121,7 +208,7 @@ static struct gram_filter filter_of_texts(const struct fields *fields,
 		.needs = needs,
 		.count = count,
 		.cost = count * access_cost(number),
-		.wild = wild,
+		.wild = fit != FIT_END,
 	};
 }
 
@@ -166,12 +253,20 @@ static struct gram_filter filter_of_or(const struct fields *fields,
 static struct gram_filter filter_of_call(const struct fields *fields, const struct expression *call,
 					 struct arena *arena)
 {
-	static const char *const names[] = { "startsWith", "endsWith", "stringContains" };
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (call->operand_count == 2 && call->name.size_bytes == strlen(names[i]) &&
-		    strncasecmp(call->name.bytes, names[i], call->name.size_bytes) == 0) {
-			struct gram_filter filter = filter_of_texts(
-				fields, call->operands[0], call->operands + 1, 1, false, arena);
+	static const struct {
+		const char *name;
+		enum fit fit;
+	} calls[] = {
+		{ "startsWith", FIT_INSIDE },
+		{ "endsWith", FIT_END },
+		{ "stringContains", FIT_INSIDE },
+	};
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (call->operand_count == 2 && call->name.size_bytes == strlen(calls[i].name) &&
+		    strncasecmp(call->name.bytes, calls[i].name, call->name.size_bytes) == 0) {
+			struct gram_filter filter =
+				filter_of_texts(fields, call->operands[0], call->operands + 1, 1,
+						calls[i].fit, arena);
 			filter.wild = true;
 			return filter;
 		}
@@ -189,15 +284,16 @@ static struct gram_filter filter_of(const struct fields *fields,
 		return filter_of_or(fields, expression, arena);
 	case EXPRESSION_IN:
 	case EXPRESSION_LIKE:
-		return filter_of_texts(fields, operands[0], operands + 1,
-				       expression->operand_count - 1,
-				       expression->kind == EXPRESSION_LIKE, arena);
+		return filter_of_texts(
+			fields, operands[0], operands + 1, expression->operand_count - 1,
+			expression->kind == EXPRESSION_LIKE ? FIT_WILD : FIT_END, arena);
 	case EXPRESSION_COMPARE:
 		if (expression->operation != OPERATION_EQUAL)
 			return unknown;
 		if (operands[0]->kind == EXPRESSION_FIELD)
-			return filter_of_texts(fields, operands[0], operands + 1, 1, false, arena);
-		return filter_of_texts(fields, operands[1], operands, 1, false, arena);
+			return filter_of_texts(fields, operands[0], operands + 1, 1, FIT_END,
+					       arena);
+		return filter_of_texts(fields, operands[1], operands, 1, FIT_END, arena);
 	case EXPRESSION_CALL:
 		return filter_of_call(fields, expression, arena);
 	case EXPRESSION_CONSTANT:

@@ -1,8 +1,9 @@
 /* gram.h: a cheap test that a step's wildcards cannot fit, before its program is asked.
  *
- * A pattern such as "*\\Run\\evil*" can only fit a text that has all four-byte pieces (grams) of
- * its longest literal run. The grams of an event's text are marked in one pass; a step whose
- * patterns all miss one of theirs is not asked. (Windows rules on registry events: 1600 ns an event
+ * A pattern such as "*\\Run\\evil.exe" can only fit a text with its last eight bytes, which are
+ * compared at once; one such as "*\\Run\\evil*" only a text that has all four-byte pieces (grams)
+ * of its longest literal run. The grams of an event's text are marked in one pass; a step whose
+ * patterns all miss is not asked. (Windows rules on registry events: 1600 ns an event
  * without it, 300 with.) Wrong only in the harmless direction: different grams may share a mark.
  */
 #pragma once
@@ -13,8 +14,10 @@
 
 enum { GRAM_BITS = 11, GRAM_MARKS = 1 << GRAM_BITS, GRAMS_PER_NEED = 3 };
 
-/* Some value of the field has all these grams. */
+/* Some value of the field ends in these bytes; or, where tail_mask is 0, has all these grams. */
 struct gram_need {
+	uint64_t tail;	    /* folded; the text's last byte is the highest */
+	uint64_t tail_mask; /* of the bytes that count */
 	uint16_t field;
 	uint16_t grams[GRAMS_PER_NEED];
 };
@@ -34,18 +37,16 @@ enum { GRAM_NEEDS_MAX = 512 };
 struct gram_filter gram_filter_find(const struct fields *fields, const struct expression *condition,
 				    struct arena *arena);
 
-/* The marks of one field of one event: marks[gram] == round where the gram is there. */
+/* What is known of one field of one event. */
 struct gram_marks {
-	uint16_t round; /* 0 = never made */
-	uint16_t marks[GRAM_MARKS];
+	uint16_t round;	       /* of the event that the marks are of; 0 = never made */
+	uint16_t values_round; /* the same of the values */
+	uint32_t value_count;
+	const struct event_value *values;
+	uint64_t tail;		    /* of the first value */
+	uint16_t marks[GRAM_MARKS]; /* marks[gram] == round where the gram is there */
 };
 
-/* Marks the grams of all texts of the field with `round`. */
-void gram_mark(struct gram_marks *marks, uint16_t round, const struct event *event, uint16_t field);
-
-static inline bool gram_need_met(const struct gram_need *need, const struct gram_marks *marks)
-{
-	return marks->marks[need->grams[0]] == marks->round &&
-	       marks->marks[need->grams[1]] == marks->round &&
-	       marks->marks[need->grams[2]] == marks->round;
-}
+/* Does the event, the one of this round (1..), meet the need? `field` is the need's. */
+bool gram_need_met(const struct gram_need *need, struct gram_marks *marks, uint16_t round,
+		   const struct event *event, uint16_t field);

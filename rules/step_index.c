@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rules/step_guard.h"
+
 enum {
 	FEW_FIELDS = 4
 }; /* so many are looked up; of more, all of the event's values are gone through */
@@ -15,6 +17,14 @@ struct slot {
 	uint32_t count;
 };
 
+/* What is to be done with a value of a field. */
+struct plan {
+	uint8_t guard_bit;
+	uint8_t kind; /* step_guard_kind */
+	bool keyed;
+	bool read; /* keyed or of a kind: its text is looked at */
+};
+
 struct step_index {
 	const struct indexed_step *steps;
 	size_t step_count;
@@ -23,11 +33,13 @@ struct step_index {
 	step_id *entries;
 	step_id *everywhere; /* steps that need no text */
 	size_t everywhere_count;
-	uint64_t field_bits[FIELD_MAX / 64]; /* fields that any slot has */
-	uint16_t few_fields[FEW_FIELDS];     /* the same, when they are no more than these */
+	bool keyed[FIELD_MAX];		 /* fields that any slot has */
+	uint16_t few_fields[FEW_FIELDS]; /* the same, when they are no more than these */
 	size_t field_count;
-	struct filter *filters; /* per step */
-	uint16_t *gram_fields;	/* fields whose grams some step needs */
+	struct step_guard *guards; /* per step */
+	struct plan *plans;	   /* per field */
+	struct filter *filters;	   /* per step */
+	uint16_t *gram_fields;	   /* fields whose grams some step needs */
 	size_t gram_field_count;
 };
 
@@ -41,6 +53,7 @@ struct step_scratch {
 	struct program_scratch *programs;
 	struct gram_marks *marks; /* per gram field; of this event where the round says so */
 	uint16_t round;		  /* of the event at hand, 1.. */
+	struct step_guard seen;	  /* of the event at hand */
 	uint32_t generation;	  /* of the event at hand */
 	uint32_t generations[];	  /* per step: of the event that it was last asked for */
 };
@@ -101,7 +114,7 @@ static void count_entries(struct step_index *index)
 			slot->field = key->field;
 			slot->folded_hash = key->folded_hash;
 			slot->count++;
-			index->field_bits[key->field / 64] |= UINT64_C(1) << key->field % 64;
+			index->keyed[key->field] = true;
 		}
 	}
 }
@@ -109,7 +122,7 @@ static void count_entries(struct step_index *index)
 static void list_fields(struct step_index *index)
 {
 	for (uint32_t field = 0; field < FIELD_MAX; field++) {
-		if (!(index->field_bits[field / 64] >> field % 64 & 1))
+		if (!index->keyed[field])
 			continue;
 		if (index->field_count < FEW_FIELDS)
 			index->few_fields[index->field_count] = (uint16_t)field;
@@ -174,6 +187,28 @@ static bool make_filters(struct step_index *index, struct arena *arena)
 	return true;
 }
 
+static bool make_guards(struct step_index *index, struct arena *arena)
+{
+	index->guards = arena_take(arena, (index->step_count + 1) * sizeof(*index->guards));
+	index->plans = arena_take(arena, FIELD_MAX * sizeof(*index->plans));
+	if (!index->guards || !index->plans)
+		return false;
+	struct guard_fields fields;
+	guard_fields_begin(&fields);
+	for (size_t i = 0; i < index->step_count; i++)
+		index->guards[i] = step_guard_make(&fields, index->steps[i].program);
+	for (uint16_t field = 0; field < FIELD_MAX; field++) {
+		const uint8_t kind = step_guard_kind(field);
+		index->plans[field] = (struct plan){
+			.guard_bit = fields.bits[field],
+			.kind = kind,
+			.keyed = index->keyed[field],
+			.read = index->keyed[field] || kind != GUARD_KIND_NONE,
+		};
+	}
+	return true;
+}
+
 const struct step_index *step_index_make(const struct indexed_step *steps, size_t count,
 					 struct arena *arena)
 {
@@ -191,7 +226,7 @@ const struct step_index *step_index_make(const struct indexed_step *steps, size_
 	list_fields(index);
 	place_entries(index);
 	fill_entries(index);
-	return index;
+	return make_guards(index, arena) ? index : NULL;
 }
 
 size_t step_index_unindexed_count(const struct step_index *index)
@@ -245,10 +280,8 @@ static bool could_fit(const struct step_index *index, struct step_scratch *scrat
 	const struct filter *filter = &index->filters[id];
 	for (size_t i = 0; i < filter->count; i++) {
 		const struct gram_need *need = &filter->needs[i];
-		struct gram_marks *marks = &scratch->marks[need->field];
-		if (marks->round != scratch->round)
-			gram_mark(marks, scratch->round, event, index->gram_fields[need->field]);
-		if (gram_need_met(need, marks))
+		if (gram_need_met(need, &scratch->marks[need->field], scratch->round, event,
+				  index->gram_fields[need->field]))
 			return true;
 	}
 	return filter->count == 0;
@@ -265,7 +298,8 @@ static size_t ask(const struct step_index *index, struct step_scratch *scratch,
 			continue;
 		scratch->generations[id] = scratch->generation;
 		const struct indexed_step *step = &index->steps[id];
-		if (step->datasets & event->datasets && could_fit(index, scratch, event, id) &&
+		if (step_guard_admits(&index->guards[id], &scratch->seen) &&
+		    step->datasets & event->datasets && could_fit(index, scratch, event, id) &&
 		    program_match(step->program, scratch->programs, event))
 			out_steps[satisfied++] = id;
 	}
@@ -284,45 +318,81 @@ static void sort_steps(step_id *steps, size_t count)
 	}
 }
 
-/* Asks the steps that need the value's text. */
-static size_t ask_for_value(const struct step_index *index, struct step_scratch *scratch,
-			    const struct event *event, const struct event_value *value,
-			    step_id *out_steps)
+static size_t ask_slot(const struct step_index *index, struct step_scratch *scratch,
+		       const struct event *event, const struct slot *slot, step_id *out_steps)
 {
-	if (value->type != VALUE_TEXT)
-		return 0;
-	const struct event_text *text = event_at(event, value);
-	const struct slot *slot = find_slot(index, value->field, text->folded_hash);
-	if (slot->field == FIELD_NONE)
-		return 0;
 	return ask(index, scratch, event, index->entries + slot->first, slot->count, out_steps);
 }
 
-/* A few rules look at a few fields; the rest of the event need not even be read. */
-static size_t ask_few_fields(const struct step_index *index, struct step_scratch *scratch,
+static size_t ask_everywhere(const struct step_index *index, struct step_scratch *scratch,
 			     const struct event *event, step_id *out_steps)
 {
-	size_t satisfied = 0;
+	return ask(index, scratch, event, index->everywhere, index->everywhere_count, out_steps);
+}
+
+/* A few rules look at a few fields; the rest of the event need not even be read, and the guards,
+ * which would have to, let everything pass. */
+static size_t match_few_fields(const struct step_index *index, struct step_scratch *scratch,
+			       const struct event *event, step_id *out_steps)
+{
+	memset(&scratch->seen, 0xff, sizeof(scratch->seen));
+	size_t satisfied = ask_everywhere(index, scratch, event, out_steps);
 	for (size_t i = 0; i < index->field_count; i++) {
+		const uint16_t field = index->few_fields[i];
 		size_t count;
-		const struct event_value *values = event_find(event, index->few_fields[i], &count);
-		for (size_t j = 0; j < count; j++)
-			satisfied += ask_for_value(index, scratch, event, &values[j],
-						   out_steps + satisfied);
+		const struct event_value *values = event_find(event, field, &count);
+		for (size_t j = 0; j < count; j++) {
+			if (values[j].type != VALUE_TEXT)
+				continue;
+			const struct event_text *text = event_at(event, &values[j]);
+			satisfied += ask_slot(index, scratch, event,
+					      find_slot(index, field, text->folded_hash),
+					      out_steps + satisfied);
+		}
 	}
 	return satisfied;
 }
 
-static size_t ask_all_values(const struct step_index *index, struct step_scratch *scratch,
-			     const struct event *event, step_id *out_steps)
+/* What the guards are told of the event, and the slots that its values have. Returns their number.
+ */
+static size_t see_values(const struct step_index *index, const struct event *event,
+			 struct step_guard *out_seen,
+			 const struct slot *out_slots[EVENT_VALUES_MAX])
 {
-	size_t satisfied = 0;
+	struct step_guard seen = step_guard_begin();
+	size_t found = 0;
 	for (uint32_t i = 0; i < event->value_count; i++) {
 		const struct event_value *value = &event->values[i];
-		if (index->field_bits[value->field / 64] >> value->field % 64 & 1)
-			satisfied +=
-				ask_for_value(index, scratch, event, value, out_steps + satisfied);
+		const struct plan *plan = &index->plans[value->field];
+		seen.fields |= UINT64_C(1) << plan->guard_bit;
+		if (!plan->read)
+			continue;
+		if (value->type != VALUE_TEXT) {
+			if (plan->kind != GUARD_KIND_NONE)
+				seen.kinds[plan->kind] = UINT64_MAX; /* has no hash */
+			continue;
+		}
+		const struct event_text *text = event_at(event, value);
+		if (plan->kind != GUARD_KIND_NONE)
+			seen.kinds[plan->kind] |= step_guard_value_bit(text->folded_hash);
+		if (!plan->keyed)
+			continue;
+		const struct slot *slot = find_slot(index, value->field, text->folded_hash);
+		out_slots[found] = slot;
+		found += slot->count > 0;
 	}
+	*out_seen = seen;
+	return found;
+}
+
+static size_t match_all_values(const struct step_index *index, struct step_scratch *scratch,
+			       const struct event *event, step_id *out_steps)
+{
+	const struct slot *slots[EVENT_VALUES_MAX];
+	const size_t found = see_values(index, event, &scratch->seen, slots);
+	size_t satisfied = ask_everywhere(index, scratch, event, out_steps);
+	for (size_t i = 0; i < found; i++)
+		satisfied += ask_slot(index, scratch, event, slots[i], out_steps + satisfied);
 	return satisfied;
 }
 
@@ -330,12 +400,9 @@ size_t step_index_match(const struct step_index *index, struct step_scratch *scr
 			const struct event *event, step_id *out_steps)
 {
 	begin_event(index, scratch);
-	size_t count =
-		ask(index, scratch, event, index->everywhere, index->everywhere_count, out_steps);
-	if (index->field_count <= FEW_FIELDS)
-		count += ask_few_fields(index, scratch, event, out_steps + count);
-	else
-		count += ask_all_values(index, scratch, event, out_steps + count);
+	const size_t count = index->field_count <= FEW_FIELDS
+				     ? match_few_fields(index, scratch, event, out_steps)
+				     : match_all_values(index, scratch, event, out_steps);
 	sort_steps(out_steps, count);
 	return count;
 }

@@ -24,15 +24,35 @@ enum {
 
 /* Few words, so that rules and events meet. */
 static const char *const categories[] = { "process", "network", "file", "Process" };
-static const char *const fields_of_text[] = { "process.name",	"process.parent.name",
-					      "process.args",	"event.type",
-					      "event.action",	"host.os.type",
-					      "event.category", "x.unknown" };
-static const char *const words[] = { "cmd.exe", "CMD.EXE", "powershell.exe",
-				     "start",	"Start",   "windows",
-				     "a",	"",	   "process" };
+static const char *const fields_of_text[] = {
+	"process.name", "process.parent.name", "process.args", "event.type", "event.action",
+	"host.os.type", "event.category",      "event.code",   "x.unknown"
+};
+static const char *const words[] = { "cmd.exe",
+				     "CMD.EXE",
+				     "powershell.exe",
+				     "start",
+				     "Start",
+				     "windows",
+				     "a",
+				     "",
+				     "process",
+				     "rshell.exe",
+				     "C:/powershell.exe",
+				     "\xc3\xa9:/PowerShell.exe" };
 static const char *const wild_words[] = {
-	"*.exe", "c*", "?md.exe", "*", "cmd.exe", "*o*", "st?rt"
+	"*.exe",
+	"c*",
+	"?md.exe",
+	"*",
+	"cmd.exe",
+	"*o*",
+	"st?rt",
+	"*RShell.exe",
+	"?:/powershell.exe",
+	"p*ershell.exe",
+	"*shell*",
+	"*start",
 };
 static const char *const networks[] = { "10.0.0.0/8", "10.1.0.0/16", "::/0", "192.168.1.1/32" };
 static const char *const addresses[] = { "10.1.2.3", "10.2.0.1", "192.168.1.1", "2001:db8::1" };
