@@ -4,17 +4,18 @@
 
 #include "collector/base/hash.h"
 
-/* Fields that many events share a value of, and roughly how many of a hundred have a given one. A
- * field that is not here is taken to tell events apart well. */
+/* Fields that many events share a value of, and roughly how many of a hundred have a given one;
+ * those of nearly every event are worse than any list of others. A field that is not here is taken
+ * to tell events apart well. */
 static const struct {
 	uint16_t field;
 	uint16_t cost;
 } common_fields[] = {
-	{ FIELD_host_os_type, 100 },
-	{ FIELD_host_os_family, 100 },
-	{ FIELD_host_os_platform, 100 },
-	{ FIELD_event_kind, 100 },
-	{ FIELD_agent_type, 100 },
+	{ FIELD_host_os_type, 1000 },
+	{ FIELD_host_os_family, 1000 },
+	{ FIELD_host_os_platform, 1000 },
+	{ FIELD_event_kind, 1000 },
+	{ FIELD_agent_type, 1000 },
 	{ FIELD_event_outcome, 90 },
 	{ FIELD_event_module, 80 },
 	{ FIELD_event_provider, 60 },

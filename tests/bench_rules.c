@@ -43,6 +43,7 @@ struct load {
 	struct fields *fields;
 	struct ruleset_builder *builder;
 	struct complaints complaints;
+	const char *tag; /* only rules that have it, or NULL */
 	size_t count;
 };
 
@@ -108,16 +109,21 @@ static bool load_eql(void *context, const char *file, const char *text, size_t s
 	struct load *load = context;
 	if (!memmem(text, size_bytes, "\ntype = \"eql\"", 13))
 		return true;
+	if (load->tag && !memmem(text, size_bytes, load->tag, strlen(load->tag)))
+		return true;
 	load->count++;
 	return ruleset_add_text(load->builder, file, text, size_bytes, &load->complaints);
 }
 
-static struct ruleset *load_rules(struct fields *fields, const char *const *paths, size_t count,
+static struct ruleset *load_rules(struct fields *fields, const char *path, const char *tag,
 				  size_t *out_count)
 {
-	struct load load = { .fields = fields, .builder = need(ruleset_builder_open(fields)) };
-	for (size_t i = 0; i < count; i++)
-		rule_paths_each(paths[i], &load.complaints, load_eql, &load);
+	struct load load = {
+		.fields = fields,
+		.builder = need(ruleset_builder_open(fields)),
+		.tag = tag,
+	};
+	rule_paths_each(path, &load.complaints, load_eql, &load);
 	for (size_t i = 0; i < load.complaints.count; i++) {
 		complaint_print(&load.complaints.items[i], stderr);
 		fputc('\n', stderr);
@@ -230,7 +236,6 @@ static void print_dearest(const char *path, const struct events *events)
 
 int main(void)
 {
-	static const char *const library[] = { "rules/library" };
 	char public_path[4096];
 	char windows_path[8192];
 	const char *path = shared_path("eql/rules");
@@ -238,17 +243,16 @@ int main(void)
 		return 0;
 	snprintf(public_path, sizeof(public_path), "%s", path);
 	snprintf(windows_path, sizeof(windows_path), "%s/rules/windows", public_path);
-	const char *const windows[] = { windows_path };
-	const char *const everything[] = { public_path };
 	size_t seed_count;
 	size_t windows_count;
 	size_t all_count;
 	struct fields *fields = need(fields_open());
 	const uint64_t start_ns = now_ns();
-	struct ruleset *all_rules = load_rules(fields, everything, 1, &all_count);
+	struct ruleset *all_rules = load_rules(fields, public_path, NULL, &all_count);
 	const double load_ms = (double)(now_ns() - start_ns) / 1e6;
-	struct ruleset *seed_rules = load_rules(fields, library, 1, &seed_count);
-	struct ruleset *windows_rules = load_rules(fields, windows, 1, &windows_count);
+	struct ruleset *seed_rules = load_rules(fields, "rules/library", NULL, &seed_count);
+	struct ruleset *windows_rules =
+		load_rules(fields, public_path, "\"OS: Windows\"", &windows_count);
 	struct events *events = read_events(fields);
 	if (events->count) {
 		printf("%zu rules loaded in %.0f ms; %zu events of %zu bytes on average\n\n",
