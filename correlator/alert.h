@@ -22,7 +22,7 @@ enum { ALERT_ID_TEXT_MAX = 37 };
 
 /* What the sensor may have missed around this alert. */
 struct alert_quality {
-	double capture_loss_percent; /* of packets, since the start */
+	double capture_loss_percent; /* of packets, in the minutes of its events */
 	uint64_t telemetry_lag_ms;   /* of the host whose event came last */
 	uint64_t waited_ms;	     /* from the last event's time to the alert */
 	int degraded;		     /* tables evicted: something may be missing */

@@ -104,6 +104,50 @@ static struct sent_alert *recall(struct correlator *correlator, const struct seq
 	return sent;
 }
 
+/* How long the latest event of the host was on its way. */
+static uint64_t telemetry_lag_ns(const struct correlator *correlator, uint32_t host)
+{
+	struct host_table *hosts = correlator->world.hosts;
+	const struct host_books *latest = NULL;
+	uint32_t latest_host = host;
+	for (uint32_t id = 0; id < host_table_count(hosts); id++) {
+		const struct host_books *books = host_table_books(hosts, id);
+		if (host_table_same(hosts, id, host) &&
+		    (!latest || books->latest_received_ns > latest->latest_received_ns)) {
+			latest = books;
+			latest_host = id;
+		}
+	}
+	if (!latest || latest->latest_received_ns == 0)
+		return 0;
+	const struct clock_reading clock = host_table_read_event_clock(
+		hosts, latest_host, latest->latest_source, latest->latest_label_ns);
+	const uint64_t wire_ns = wire_time(&clock, latest->latest_label_ns);
+	return latest->latest_received_ns > wire_ns ? latest->latest_received_ns - wire_ns : 0;
+}
+
+/* What the sensor may have missed around these events. */
+static void fill_in_quality(const struct correlator *correlator, struct alert *alert,
+			    const struct event *last)
+{
+	if (!last)
+		return;
+	uint64_t first_ns = last->time_ns;
+	for (size_t i = 0; i < alert->event_count && i < RULE_STAGES_MAX; i++)
+		if (alert->events[i] && alert->events[i]->time_ns < first_ns)
+			first_ns = alert->events[i]->time_ns;
+	const struct tap_totals tap =
+		tap_health_between(&correlator->health, first_ns, last->time_ns);
+	alert->quality.capture_loss_percent = tap_loss_percent(&tap);
+	const struct event_text *name = event_text(last, FIELD_host_name);
+	if (!correlator->settings.live || !name)
+		return;
+	const uint32_t host =
+		host_table_learn(correlator->world.hosts, name->bytes, name->size_bytes);
+	if (host != HOST_NONE)
+		alert->quality.telemetry_lag_ms = telemetry_lag_ns(correlator, host) / 1000000;
+}
+
 static void found(void *context, enum match_change change, const struct sequence_match *match)
 {
 	struct correlator *correlator = context;
@@ -133,6 +177,7 @@ static void found(void *context, enum match_change change, const struct sequence
 	if (last && !correlator->settings.settle)
 		alert.quality.waited_ms =
 			milliseconds_between(last->time_ns, correlator->watermark_ns);
+	fill_in_quality(correlator, &alert, last);
 	alert.quality.degraded =
 		counter_read(correlator->counters, COUNTER_processes_evicted) ||
 		counter_read(correlator->counters, COUNTER_connections_evicted) ||
@@ -213,6 +258,7 @@ void correlator_want_fields(struct fields *fields)
 		FIELD_procspan_attribution_skew_ms,
 		FIELD_procspan_attribution_runners_up,
 		FIELD_procspan_flow_status,
+		FIELD_procspan_flow_expected_report,
 		FIELD_procspan_flow_id,
 		FIELD_procspan_flow_midstream,
 		FIELD_procspan_flow_end_reason,
@@ -387,6 +433,11 @@ void correlator_name(struct correlator *correlator, const struct wire_name *name
 	learn_name(correlator, name);
 }
 
+void correlator_tap(struct correlator *correlator, uint64_t now_ns, const struct tap_totals *totals)
+{
+	tap_health_tell(&correlator->health, now_ns, totals);
+}
+
 /* --- time ------------------------------------------------------------------------------------- */
 
 static void sweep(struct correlator *correlator, uint64_t due_ns)
@@ -478,6 +529,7 @@ static void add_books(struct host_report *report, const struct host_books *books
 	report->process_count += books->process_count;
 	report->owned_count += books->owned_count;
 	report->unreported_count += books->unreported_count;
+	report->news_count += books->news_count;
 }
 
 static void add_clocks(struct host_table *hosts, uint32_t host, struct host_report *report)

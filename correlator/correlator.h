@@ -16,6 +16,7 @@
 #include "collector/flow.h"
 #include "correlator/alert.h"
 #include "correlator/flow_name_table.h"
+#include "correlator/tap_health.h"
 #include "rules/ruleset.h"
 
 struct correlator;
@@ -47,6 +48,8 @@ enum flow_status {
 struct settled_flow {
 	const struct flow_event *flow; /* its last state */
 	enum flow_status status;
+	double expected_report;	  /* unreported: the share of such flows that the host is used to
+				     report, 0..1; a high one makes its silence news */
 	struct flow_owner source; /* the end that opened it */
 	struct flow_owner destination;
 	struct flow_names names; /* that it asked for, read off the wire */
@@ -66,7 +69,8 @@ struct correlator_settings {
 	uint32_t max_connections; /* flows and host-reported connections that are not settled */
 	uint32_t max_facts;	  /* binds and DNS answers */
 	size_t store_bytes;	  /* for pending events of sequences */
-	int settle;		  /* say everything once, when nothing can change */
+	int live;   /* received_ns is by the clock that the tap has: lag can be told */
+	int settle; /* say everything once, when nothing can change */
 	struct hash_seed seed;
 };
 
@@ -86,6 +90,10 @@ void correlator_flow(struct correlator *correlator, const struct flow_event *flo
 
 /* A name seen on the wire, before or after its flow. Eager: joined at the next advance. */
 void correlator_name(struct correlator *correlator, const struct wire_name *name);
+
+/* What the live tap has seen and lost so far: while it loses, nobody is called silent. */
+void correlator_tap(struct correlator *correlator, uint64_t now_ns,
+		    const struct tap_totals *totals);
 
 /* Every source is complete up to this wire time: settles what can not change any more. */
 void correlator_advance(struct correlator *correlator, uint64_t watermark_ns);
@@ -112,6 +120,7 @@ struct host_report {
 	} clocks[4];
 	uint64_t owned_count;
 	uint64_t unreported_count;
+	uint64_t news_count; /* of the unreported ones: against the host's habit */
 };
 
 void correlator_each_host(const struct correlator *correlator, void *context,

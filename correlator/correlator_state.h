@@ -1,5 +1,6 @@
 /* correlator_state.h: the inside of the correlator, shared by the files that it is made of: learn.c
- * (what events teach), settle.c (what is said of flows), held.c (what goes on to the rules).
+ * (what events teach), settle.c (what is said of flows), judge.c (whether a
+ * host should have said something), held.c (what goes on to the rules).
  * Private to them. One owner thread.
  */
 #pragma once
@@ -12,6 +13,7 @@
 #include "correlator/correlator.h"
 #include "correlator/join.h"
 #include "correlator/sequence.h"
+#include "correlator/tap_health.h"
 #include "correlator/aged_slots.h"
 
 /* By time, then by an id that is the same in every run. */
@@ -63,6 +65,7 @@ struct correlator {
 	struct aged_slots held_slots;
 	struct held_event *held;
 	struct event_buffer buffer;
+	struct tap_health health;
 	uint64_t watermark_ns;
 	uint64_t swept_ns;	  /* watermark of the last sweep */
 	uint64_t bootstrapped_ns; /* and of the last bootstrap_hosts */
@@ -98,6 +101,12 @@ void hold_sweep(struct correlator *correlator, uint64_t due_ns); /* says what is
 void hold_revise(struct correlator *correlator); /* eager: says again what the clocks have moved */
 uint64_t hold_wire_ns(const struct correlator *correlator, const struct held_event *held);
 uint64_t hold_earliest_pending(const struct correlator *correlator); /* wire time */
+
+/* judge.c */
+void judge_flow(const struct correlator *correlator, const struct flow_event *flow,
+		const struct verdict verdicts[SIDES], struct judgement *out_judgement);
+void judge_keep_books(struct correlator *correlator, const struct flow_event *flow,
+		      const struct verdict verdicts[SIDES], const struct judgement *judgement);
 
 /* settle.c: everything whose time and arrival are not after due_ns. */
 void settle_sweep(struct correlator *correlator, uint64_t due_ns);

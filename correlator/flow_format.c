@@ -1,6 +1,7 @@
 #include "correlator/flow_format.h"
 
 #include <jansson.h>
+#include <math.h>
 
 const char *flow_status_name(enum flow_status status)
 {
@@ -136,6 +137,9 @@ static json_t *procspan_json(const struct settled_flow *settled, const struct fl
 				     "status", flow_status_name(settled->status), "midstream",
 				     (flow->flags & FLOW_MIDSTREAM) != 0, "end_reason",
 				     end_reason_name(flow->end_reason));
+	if (settled->status == FLOW_STATUS_UNREPORTED)
+		json_object_set_new(json_object_get(procspan, "flow"), "expected_report",
+				    json_real(round(settled->expected_report * 1000) / 1000));
 	if (owner->method != ATTRIBUTION_NONE)
 		json_object_set_new(procspan, "attribution",
 				    json_pack("{s:s, s:f, s:i}", "method",

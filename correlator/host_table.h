@@ -15,6 +15,7 @@
 
 #include "collector/base/counter.h"
 #include "collector/base/hash.h"
+#include "correlator/baseline.h"
 #include "correlator/clock.h"
 
 struct host_table;
@@ -86,10 +87,13 @@ struct host_books {
 	uint64_t process_count;
 	uint64_t owned_count;
 	uint64_t unreported_count;
-	uint64_t silent_run; /* flows in a row that it could have reported and did not */
-	uint64_t first_label_ns[CLOCK_SOURCES]; /* of network events: how long it has been sending
-						   them */
-	uint64_t last_label_ns[CLOCK_SOURCES];
+	uint64_t news_count;			/* of the unreported ones: against its habit */
+	uint64_t first_label_ns[CLOCK_SOURCES]; /* of network events: since when it sends them */
+	uint64_t last_label_ns[CLOCK_SOURCES];	/* of any event: how far its stream has come */
+	struct baseline baselines[TRAFFIC_KINDS];
+	enum clock_source latest_source; /* the event that arrived last */
+	uint64_t latest_label_ns;
+	uint64_t latest_received_ns;
 };
 
 struct host_books *host_table_books(struct host_table *table, uint32_t host);

@@ -193,11 +193,21 @@ static void add_runners_up(struct event_builder *builder, const struct joint *jo
 	}
 }
 
+static void add_judgement(struct event_builder *builder, const struct judgement *judgement)
+{
+	static const char *const names[] = { "owned", "unreported", "uninstrumented",
+					     "cannot_judge" };
+	joiner_add_text(builder, FIELD_procspan_flow_status, names[judgement->status]);
+	if (judgement->status == FLOW_STATUS_UNREPORTED)
+		event_add_double(builder, FIELD_procspan_flow_expected_report,
+				 judgement->expected_report);
+}
+
 static void add_attribution(struct event_builder *builder, const struct joint *joint)
 {
 	const struct verdict *verdict = joint->verdict;
-	if (joint->status)
-		joiner_add_text(builder, FIELD_procspan_flow_status, joint->status);
+	if (joint->judgement)
+		add_judgement(builder, joint->judgement);
 	if (verdict->method == ATTRIBUTION_NONE)
 		return;
 	joiner_add_text(builder, FIELD_procspan_attribution_method,

@@ -9,6 +9,12 @@
 
 struct joiner;
 
+/* What is thought of a flow that nobody may own. */
+struct judgement {
+	enum flow_status status;
+	double expected_report; /* of an unreported one: see baseline_expected */
+};
+
 /* Fields of `fields` are sorted out once; it must be complete and outlive the joiner. NULL with
  * errno; the caller closes. */
 struct joiner *joiner_open(const struct fields *fields, struct counters *counters);
@@ -20,8 +26,8 @@ struct joint {
 	const struct flow_event *flow; /* NULL: never on the wire; then verdict has reports */
 	enum flow_side side;	       /* the end it is about */
 	const struct verdict *verdict;
-	const char *status; /* procspan.flow.status, or NULL */
-	uint64_t identity;  /* what it was said under before; 0 = not yet */
+	const struct judgement *judgement; /* of the flow, or NULL */
+	uint64_t identity;		   /* what it was said under before; 0 = not yet */
 };
 
 /* The joined event, one per side at a time: valid until the next call for the same side. */

@@ -272,12 +272,9 @@ static uint32_t add_report(struct correlator *correlator, const struct tuple *tu
 static void keep_window(struct host_books *books, const struct report *report)
 {
 	uint64_t *first_ns = &books->first_label_ns[report->source];
-	uint64_t *last_ns = &books->last_label_ns[report->source];
 	books->network_event_count++;
 	if (*first_ns == 0 || report->label_ns < *first_ns)
 		*first_ns = report->label_ns;
-	if (report->label_ns > *last_ns)
-		*last_ns = report->label_ns;
 }
 
 static uint32_t learn_connection(struct correlator *correlator, const struct event *event,
@@ -409,6 +406,18 @@ static void learn_host_addresses(struct correlator *correlator, const struct eve
 					    learned->label_ns, true);
 }
 
+static void keep_stream(struct host_books *books, const struct event *event,
+			const struct learned *learned)
+{
+	uint64_t *last_ns = &books->last_label_ns[learned->source];
+	books->event_count++;
+	if (learned->label_ns > *last_ns)
+		*last_ns = learned->label_ns;
+	books->latest_source = learned->source;
+	books->latest_label_ns = learned->label_ns;
+	books->latest_received_ns = event->received_ns;
+}
+
 void learn_event(struct correlator *correlator, const struct event *event,
 		 struct learned *out_learned)
 {
@@ -421,7 +430,8 @@ void learn_event(struct correlator *correlator, const struct event *event,
 	};
 	if (out_learned->host == HOST_NONE)
 		return;
-	host_table_books(correlator->world.hosts, out_learned->host)->event_count++;
+	keep_stream(host_table_books(correlator->world.hosts, out_learned->host), event,
+		    out_learned);
 	learn_host_addresses(correlator, event, out_learned);
 	out_learned->process =
 		learn_process(correlator, event, &own_fields, out_learned, sight_of(event));

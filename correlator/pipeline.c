@@ -269,12 +269,31 @@ static bool least_watermark(const struct pipeline *pipeline, uint64_t *out_least
 	return any;
 }
 
+/* What all sources have seen and lost so far. */
+static void tell_of_losses(struct pipeline *pipeline, uint64_t now_ns)
+{
+	struct tap_totals totals = { 0 };
+	for (size_t i = 0; i < pipeline->source_count; i++) {
+		const struct counters *counters = &pipeline->sources[i]->counters;
+		const uint64_t refused = counter_read(counters, COUNTER_packets_flow_table_full);
+		const uint64_t seen = counter_read(counters, COUNTER_packets_seen);
+		totals.packets_seen += seen > refused ? seen - refused : 0;
+		totals.packets_lost += refused +
+				       counter_read(counters, COUNTER_packets_dropped_kernel) +
+				       counter_read(counters, COUNTER_packets_dropped_interface);
+		totals.records_lost += counter_read(counters, COUNTER_flow_events_lost);
+	}
+	correlator_tap(pipeline->correlator, now_ns, &totals);
+}
+
 /* Tells the correlator the watermark when it has moved far enough. */
 static void advance(struct pipeline *pipeline, uint64_t watermark_ns)
 {
 	if (pipeline->shuffle || watermark_ns < pipeline->told_ns ||
 	    watermark_ns - pipeline->told_ns < advance_step_ns)
 		return;
+	if (pipeline->settings.correlator.live)
+		tell_of_losses(pipeline, watermark_ns);
 	correlator_advance(pipeline->correlator, watermark_ns);
 	pipeline->told_ns = watermark_ns;
 }

@@ -302,6 +302,7 @@ static int open_pipeline(struct run *run)
 				.max_connections = (uint32_t)config->max_connections,
 				.max_facts = (uint32_t)config->max_facts,
 				.store_bytes = config->store_bytes,
+				.live = run->capture == NULL, /* a file has a clock of its own */
 				.seed = seed },
 		.sink = { .context = run, .alert = take_alert, .flow = take_flow },
 		.goes_on = config->spool_path != NULL,

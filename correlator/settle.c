@@ -1,81 +1,10 @@
 /* What is said of connections: each flow once to whoever prints flows, and each end as a joined
- * event to the rules. In settle mode that happens here once, in the order of (start, flow id); in
- * eager mode at every new fact, and again when the answer changes. */
+ * event to the rules. In settle mode that happens here once, in the order of (end, flow id), which
+ * is the same however the sweeps cut it up; in eager mode at every new fact, and again when the
+ * answer changes. */
 #include "correlator/correlator_state.h"
 
-#define CLUSTER_GAP_NS	REPORT_NEAR_NS
-#define WINDOW_SLACK_NS (UINT64_C(30) * 1000000000)
-
-static const char *status_name(enum flow_status status)
-{
-	static const char *const names[] = { "owned", "unreported", "uninstrumented",
-					     "cannot_judge" };
-	return names[status];
-}
-
-/* --- status ----------------------------------------------------------------------------------- */
-
-/* Was the host sending network events when the flow began? */
-static bool in_reporting_window(const struct world *world, uint32_t host, uint64_t wire_ns)
-{
-	for (int i = 0; i < CLOCK_SOURCES; i++) {
-		const enum clock_source source = (enum clock_source)i;
-		const struct host_books *books = host_table_books(world->hosts, host);
-		if (books->last_label_ns[i] == 0)
-			continue;
-		const struct clock_reading first =
-			host_table_read_clock(world->hosts, host, source, books->first_label_ns[i]);
-		const struct clock_reading last =
-			host_table_read_clock(world->hosts, host, source, books->last_label_ns[i]);
-		if (first.trust > 0 &&
-		    wire_time(&first, books->first_label_ns[i]) <= wire_ns + WINDOW_SLACK_NS &&
-		    wire_ns <= wire_time(&last, books->last_label_ns[i]) + WINDOW_SLACK_NS)
-			return true;
-	}
-	return false;
-}
-
-static bool could_be_reported(const struct flow_event *flow)
-{
-	return (flow->ip_protocol == 6 || flow->ip_protocol == 17) &&
-	       !(flow->flags & FLOW_MIDSTREAM);
-}
-
-static enum flow_status status_of(const struct correlator *correlator,
-				  const struct flow_event *flow,
-				  const struct verdict verdicts[SIDES])
-{
-	bool instrumented = false;
-	bool judged = false;
-	for (int side = 0; side < SIDES; side++) {
-		if (verdicts[side].method < ATTRIBUTION_lifetime)
-			return FLOW_STATUS_OWNED;
-		if (verdicts[side].host == HOST_NONE)
-			continue;
-		instrumented = true;
-		judged |= could_be_reported(flow) &&
-			  in_reporting_window(&correlator->world, verdicts[side].host,
-					      flow->start_ns);
-	}
-	if (!instrumented)
-		return FLOW_STATUS_UNINSTRUMENTED;
-	return judged ? FLOW_STATUS_UNREPORTED : FLOW_STATUS_CANNOT_JUDGE;
-}
-
-static void keep_books(struct correlator *correlator, const struct verdict verdicts[SIDES],
-		       enum flow_status status)
-{
-	for (int side = 0; side < SIDES; side++) {
-		if (verdicts[side].host == HOST_NONE)
-			continue;
-		struct host_books *books =
-			host_table_books(correlator->world.hosts, verdicts[side].host);
-		if (verdicts[side].method < ATTRIBUTION_lifetime)
-			books->owned_count++;
-		else if (status == FLOW_STATUS_UNREPORTED)
-			books->unreported_count++;
-	}
-}
+#define CLUSTER_GAP_NS REPORT_NEAR_NS
 
 /* --- flows ------------------------------------------------------------------------------------ */
 
@@ -95,14 +24,14 @@ static bool end_is_of_interest(const struct verdict verdicts[SIDES], int side)
 
 static const struct event *say_end(struct correlator *correlator, struct flow_record *record,
 				   const struct verdict verdicts[SIDES], int side,
-				   enum flow_status status, uint64_t signature)
+				   const struct judgement *judgement, uint64_t signature)
 {
 	const struct joint joint = {
 		.world = &correlator->world,
 		.flow = &record->flow,
 		.side = (enum flow_side)side,
 		.verdict = &verdicts[side],
-		.status = status_name(status),
+		.judgement = judgement,
 		.identity = record->identities[side],
 	};
 	const struct event *event = join_network_event(correlator->joiner, &joint);
@@ -137,15 +66,18 @@ static void settle_flow(struct correlator *correlator, uint32_t slot)
 	attribution_of_flow(&correlator->world, slot, SIDE_SOURCE, &verdicts[SIDE_SOURCE]);
 	attribution_of_flow(&correlator->world, slot, SIDE_DESTINATION,
 			    &verdicts[SIDE_DESTINATION]);
-	const enum flow_status status = status_of(correlator, &record->flow, verdicts);
-	keep_books(correlator, verdicts, status);
+	struct judgement judgement;
+	judge_flow(correlator, &record->flow, verdicts, &judgement);
+	judge_keep_books(correlator, &record->flow, verdicts, &judgement);
 	const bool wanted = rules_want(correlator, &record->flow.destination);
 	const struct event *events[SIDES] = { NULL, NULL };
 	for (int side = 0; side < SIDES; side++)
 		if ((wanted || correlator->sink.flow) && end_is_of_interest(verdicts, side))
-			events[side] = say_end(correlator, record, verdicts, side, status, 1);
+			events[side] = say_end(correlator, record, verdicts, side, &judgement, 1);
 	if (correlator->sink.flow) {
-		struct settled_flow settled = { .flow = &record->flow, .status = status };
+		struct settled_flow settled = { .flow = &record->flow,
+						.status = judgement.status,
+						.expected_report = judgement.expected_report };
 		flow_name_table_find(correlator->world.names, record->flow.flow_id, &settled.names);
 		struct flow_owner *owners[SIDES] = { &settled.source, &settled.destination };
 		for (int side = 0; side < SIDES; side++)
@@ -286,7 +218,7 @@ static void sweep_flows(struct correlator *correlator, uint64_t due_ns)
 	     slot = aged_slots_next(&connections->flow_slots, slot)) {
 		const struct flow_record *record = &connections->flows[slot];
 		if (due_ns == UINT64_MAX || (record->ended && record->flow.last_ns <= due_ns))
-			keys[count++] = (struct sort_key){ record->flow.start_ns,
+			keys[count++] = (struct sort_key){ record->flow.last_ns,
 							   record->flow.flow_id, slot };
 	}
 	sort_keys(keys, count);
@@ -399,15 +331,21 @@ static void revise_flow(struct correlator *correlator, uint32_t slot)
 	attribution_of_flow(&correlator->world, slot, SIDE_SOURCE, &verdicts[SIDE_SOURCE]);
 	attribution_of_flow(&correlator->world, slot, SIDE_DESTINATION,
 			    &verdicts[SIDE_DESTINATION]);
-	const enum flow_status status = status_of(correlator, &record->flow, verdicts);
+	struct judgement judgement;
+	judge_flow(correlator, &record->flow, verdicts, &judgement);
+	if (judgement.status == FLOW_STATUS_UNREPORTED &&
+	    record->flow.start_ns + correlator->settings.horizon_ns > correlator->watermark_ns)
+		judgement.status = FLOW_STATUS_CANNOT_JUDGE; /* its host still has time to */
 	for (int side = 0; side < SIDES; side++) {
-		const uint64_t signature =
-			signature_of(&correlator->world, &record->flow, &verdicts[side]);
+		const uint64_t signature = hash_word(&correlator->settings.seed, judgement.status,
+						     signature_of(&correlator->world, &record->flow,
+								  &verdicts[side])) |
+					   1;
 		adopt_identity(correlator, record, side, &verdicts[side]);
 		if (signature == record->said[side] ||
 		    (!end_is_of_interest(verdicts, side) && record->said[side] == 0))
 			continue;
-		say_end(correlator, record, verdicts, side, status, signature);
+		say_end(correlator, record, verdicts, side, &judgement, signature);
 	}
 }
 

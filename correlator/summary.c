@@ -61,9 +61,9 @@ static void print_host(void *context, const struct host_report *host)
 	print_name(host->name, stream);
 	fprintf(stream,
 		": %" PRIu64 " events, %" PRIu64 " processes, %zu addresses, %" PRIu64
-		" flow ends owned, %" PRIu64 " flows unreported\n",
+		" flow ends owned, %" PRIu64 " flows unreported, %" PRIu64 " against its habit\n",
 		host->event_count, host->process_count, host->address_count, host->owned_count,
-		host->unreported_count);
+		host->unreported_count, host->news_count);
 	for (size_t i = 0; i < host->clock_count; i++)
 		if (host->clocks[i].sample_count)
 			fprintf(stream,
@@ -135,11 +135,12 @@ static void add_host_json(void *context, const struct host_report *host)
 	if (!name)
 		name = json_string("?"); /* not UTF-8 */
 	json_array_append_new(context,
-			      json_pack("{s:o, s:I, s:I, s:o, s:o, s:I, s:I}", "name", name,
+			      json_pack("{s:o, s:I, s:I, s:o, s:o, s:I, s:I, s:I}", "name", name,
 					"events", (json_int_t)host->event_count, "processes",
 					(json_int_t)host->process_count, "addresses", addresses,
 					"clocks", clocks, "owned", (json_int_t)host->owned_count,
-					"unreported", (json_int_t)host->unreported_count));
+					"unreported", (json_int_t)host->unreported_count,
+					"unreported_news", (json_int_t)host->news_count));
 }
 
 static void print_json(const struct summary *summary, bool hold, FILE *stream)
