@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,13 +10,10 @@
 #include <unistd.h>
 
 #include "collector/base/log.h"
-#include "collector/packet/capture.h"
-#include "correlator/command.h"
+#include "correlator/exit_code.h"
 #include "correlator/flow_format.h"
 #include "correlator/output.h"
-#include "correlator/pipeline.h"
-#include "correlator/source_capture.h"
-#include "correlator/source_events.h"
+#include "correlator/replay_engine.h"
 #include "correlator/summary.h"
 
 enum { PROGRESS_EVERY_MS = 200 };
@@ -25,22 +21,14 @@ enum { PROGRESS_EVERY_MS = 200 };
 /* Everything that one run opens, in the order of opening; replay_close undoes it in reverse. */
 struct replay {
 	const struct replay_arguments *arguments;
-	struct fields *fields;
-	struct ruleset *ruleset;
+	struct replay_engine engine;
 	struct output *output;
-	struct capture *capture;
 	FILE *flows;
-	struct pipeline *pipeline;
-	struct capture_source capture_source;
-	struct events_source events_source;
 
 	/* written by the correlator's thread, read after the pipeline is done */
 	struct flow_totals flow_totals;
 	bool flows_failed;
 };
-
-/* Replay is exact: hashes must not depend on the run. Not a secret: files cannot adapt to it. */
-static const struct hash_seed fixed_seed = { { 0x70726f637370616eU, 0x7265706c61790001U } };
 
 void replay_defaults(struct replay_arguments *arguments)
 {
@@ -69,75 +57,10 @@ static void take_flow(void *context, const struct settled_flow *flow)
 
 /* --- opening: each step returns an exit code -------------------------------------------------- */
 
-static void print_complaints(const struct complaints *complaints)
-{
-	for (size_t i = 0; i < complaints->count; i++) {
-		complaint_print(&complaints->items[i], stderr);
-		fputc('\n', stderr);
-	}
-	if (complaints->omitted_count)
-		fprintf(stderr, "... and %zu more\n", complaints->omitted_count);
-}
-
 static int no_memory(void)
 {
 	log_error("cannot start");
 	return EXIT_PERMISSION;
-}
-
-static int open_rules(struct replay *replay)
-{
-	char library[PATH_MAX];
-	const char *shipped[] = { library };
-	struct option_texts paths = replay->arguments->rules;
-	if (paths.count == 0) {
-		if (!data_path("rules", library, sizeof(library))) {
-			fputs("procspan: the rules that ship with it are not there; name some with "
-			      "--rules\n",
-			      stderr);
-			return EXIT_RULES;
-		}
-		paths = (struct option_texts){ shipped, 1 };
-	}
-	struct ruleset_builder *builder = ruleset_builder_open(replay->fields);
-	struct complaints *complaints = calloc(1, sizeof(*complaints));
-	if (!builder || !complaints) {
-		ruleset_builder_close(builder);
-		free(complaints);
-		return no_memory();
-	}
-	bool good = true;
-	for (size_t i = 0; i < paths.count; i++)
-		good &= ruleset_add_path(builder, paths.items[i], complaints);
-	print_complaints(complaints);
-	free(complaints);
-	if (!good) {
-		ruleset_builder_close(builder);
-		return EXIT_RULES;
-	}
-	replay->ruleset = ruleset_build(builder);
-	return replay->ruleset ? EXIT_DONE : no_memory();
-}
-
-static int open_inputs(struct replay *replay)
-{
-	const struct replay_arguments *arguments = replay->arguments;
-	bool good = true;
-	for (size_t i = 0; i < arguments->events.count; i++) {
-		if (access(arguments->events.items[i], R_OK) == 0)
-			continue;
-		fprintf(stderr, "%s: %s\n", arguments->events.items[i], strerror(errno));
-		good = false;
-	}
-	struct complaints *complaints = calloc(1, sizeof(*complaints));
-	if (!complaints)
-		return no_memory();
-	if (arguments->pcaps.count)
-		good &= capture_open_files(arguments->pcaps.items, arguments->pcaps.count,
-					   complaints, &replay->capture);
-	print_complaints(complaints);
-	free(complaints);
-	return good ? EXIT_DONE : EXIT_INPUT;
 }
 
 static int open_outputs(struct replay *replay)
@@ -151,7 +74,7 @@ static int open_outputs(struct replay *replay)
 		.fixed_process_id = 1,
 	};
 	struct complaint complaint;
-	if (!output_open(&settings, replay->fields, &complaint, &replay->output)) {
+	if (!output_open(&settings, replay->engine.fields, &complaint, &replay->output)) {
 		complaint_print(&complaint, stderr);
 		fputc('\n', stderr);
 		return EXIT_USAGE;
@@ -164,56 +87,6 @@ static int open_outputs(struct replay *replay)
 		}
 	}
 	return EXIT_DONE;
-}
-
-static bool add_sources(struct replay *replay)
-{
-	const struct replay_arguments *arguments = replay->arguments;
-	const bool real_time = strcmp(arguments->speed, "1x") == 0;
-	replay->events_source = (struct events_source){
-		.paths = arguments->events.items,
-		.path_count = arguments->events.count,
-		.fields = replay->fields,
-		.ruleset = replay->ruleset,
-	};
-	replay->capture_source = (struct capture_source){
-		.capture = replay->capture,
-		.tracker = { .max_flows = (uint32_t)arguments->max_flows, .seed = fixed_seed },
-		.real_time = real_time,
-	};
-	const struct source_settings events = {
-		.name = "events",
-		.run = events_source_run,
-		.context = &replay->events_source,
-		.lossless = true,
-		.without_time = true,
-	};
-	const struct source_settings capture = {
-		.name = "capture",
-		.run = capture_source_run,
-		.context = &replay->capture_source,
-		.lossless = true,
-	};
-	return (arguments->events.count == 0 || pipeline_add(replay->pipeline, &events)) &&
-	       (!replay->capture || pipeline_add(replay->pipeline, &capture));
-}
-
-static int open_pipeline(struct replay *replay)
-{
-	const struct replay_arguments *arguments = replay->arguments;
-	const struct pipeline_settings settings = {
-		.ruleset = replay->ruleset,
-		.fields = replay->fields,
-		.correlator = { .horizon_ns = arguments->horizon_ns,
-				.settle = strcmp(arguments->speed, "1x") != 0,
-				.seed = fixed_seed },
-		.sink = { .context = replay, .alert = take_alert, .flow = take_flow },
-		.shuffle_seed = arguments->shuffle_seed,
-	};
-	replay->pipeline = pipeline_open(&settings);
-	if (replay->pipeline && add_sources(replay) && pipeline_start(replay->pipeline))
-		return EXIT_DONE;
-	return no_memory();
 }
 
 /* --- running ---------------------------------------------------------------------------------- */
@@ -253,7 +126,7 @@ static void print_progress(const struct replay *replay, double seconds)
 	uint64_t total_bytes;
 	if (!counters)
 		return;
-	pipeline_read(replay->pipeline, counters, &done_bytes, &total_bytes);
+	pipeline_read(replay->engine.pipeline, counters, &done_bytes, &total_bytes);
 	const double share = total_bytes ? (double)done_bytes / (double)total_bytes : 0;
 	const double left = share > 0 ? seconds * (1 - share) / share : 0;
 	fprintf(stderr, "\r%3.0f %%  %.0f packets/s  %.0f events/s  %.0f s left   ", 100 * share,
@@ -266,7 +139,7 @@ static void wait_for_end(const struct replay *replay, double started)
 {
 	const bool terminal = isatty(STDERR_FILENO) && !replay->arguments->quiet;
 	bool printed = false;
-	while (!pipeline_wait(replay->pipeline, PROGRESS_EVERY_MS)) {
+	while (!pipeline_wait(replay->engine.pipeline, PROGRESS_EVERY_MS)) {
 		if (!terminal)
 			continue;
 		print_progress(replay, monotonic_seconds() - started);
@@ -278,19 +151,6 @@ static void wait_for_end(const struct replay *replay, double started)
 
 /* --- ending ----------------------------------------------------------------------------------- */
 
-static void print_faults(const struct replay *replay)
-{
-	const struct complaints *faults = replay->capture ? capture_faults(replay->capture) : NULL;
-	if (faults)
-		print_complaints(faults);
-}
-
-static bool inputs_failed(const struct replay *replay)
-{
-	return (replay->capture && capture_faults(replay->capture)->count > 0) ||
-	       replay->events_source.failed || replay->capture_source.error != 0;
-}
-
 static int finish(struct replay *replay, double started)
 {
 	struct counters *counters = calloc(1, sizeof(*counters));
@@ -298,15 +158,15 @@ static int finish(struct replay *replay, double started)
 	uint64_t total_bytes;
 	if (!counters)
 		return no_memory();
-	print_faults(replay);
-	pipeline_read(replay->pipeline, counters, &done_bytes, &total_bytes);
+	const bool inputs_failed = replay_engine_faults(&replay->engine);
+	pipeline_read(replay->engine.pipeline, counters, &done_bytes, &total_bytes);
 	const bool delivered = output_close(replay->output, counters);
 	replay->output = NULL;
 	const struct summary summary = {
 		.counters = counters,
 		.flows = &replay->flow_totals,
-		.correlator = pipeline_correlator(replay->pipeline),
-		.rule_count = ruleset_rule_count(replay->ruleset),
+		.correlator = pipeline_correlator(replay->engine.pipeline),
+		.rule_count = ruleset_rule_count(replay->engine.ruleset),
 		.seconds = monotonic_seconds() - started,
 	};
 	bool sums_hold = counter_identities_hold(counters, NULL);
@@ -322,7 +182,7 @@ static int finish(struct replay *replay, double started)
 		return EXIT_INTERRUPTED;
 	if (!delivered)
 		return EXIT_UNDELIVERABLE;
-	if (inputs_failed(replay))
+	if (inputs_failed)
 		return EXIT_INPUT;
 	if (loss_percent > replay->arguments->max_loss_percent) {
 		log_errorx("%.3f %% of the packets were lost, more than --max-loss %g%% allows; "
@@ -335,17 +195,15 @@ static int finish(struct replay *replay, double started)
 
 static void replay_close(struct replay *replay)
 {
-	stoppable = NULL; /* a signal may still come */
-	pipeline_close(replay->pipeline);
-	capture_close(replay->capture);
+	stoppable = NULL;		     /* a signal may still come */
+	replay_engine_stop(&replay->engine); /* before what it reports to */
 	if (replay->output) {
 		struct counters ignored = { 0 };
 		output_close(replay->output, &ignored);
 	}
 	if (replay->flows)
 		fclose(replay->flows);
-	ruleset_close(replay->ruleset);
-	fields_close(replay->fields);
+	replay_engine_close(&replay->engine);
 	free(replay);
 }
 
@@ -357,21 +215,17 @@ int replay_run(const struct replay_arguments *arguments)
 	if (!replay)
 		return no_memory();
 	replay->arguments = arguments;
-	replay->fields = fields_open();
-	int code = replay->fields ? EXIT_DONE : no_memory();
-	if (code == EXIT_DONE) {
-		correlator_want_fields(replay->fields);
-		output_want_fields(replay->fields);
-		code = open_rules(replay);
-	}
-	if (code == EXIT_DONE)
-		code = open_inputs(replay);
+	int code = replay_engine_open(&replay->engine, arguments);
 	if (code == EXIT_DONE)
 		code = open_outputs(replay);
 	if (code == EXIT_DONE)
-		code = open_pipeline(replay);
+		code = replay_engine_start(&replay->engine, &(struct correlator_sink){
+								    .context = replay,
+								    .alert = take_alert,
+								    .flow = take_flow,
+							    });
 	if (code == EXIT_DONE) {
-		catch_signals(replay->pipeline);
+		catch_signals(replay->engine.pipeline);
 		wait_for_end(replay, started);
 		code = finish(replay, started);
 	}
