@@ -135,8 +135,11 @@ static void print_text(const struct text *text, FILE *stream)
 		const unsigned char byte = (unsigned char)text->bytes[i];
 		if (byte == '"' || byte == '\\')
 			fprintf(stream, "\\%c", byte);
-		else if (byte < ' ')
+		else if (byte < ' ' || byte == 0x7f)
 			fprintf(stream, "\\u%04x", byte);
+		else if (byte == 0xc2 && i + 1 < text->size_bytes &&
+			 ((unsigned char)text->bytes[i + 1] & 0xe0U) == 0x80U) /* C1 controls */
+			fprintf(stream, "\\u%04x", (unsigned char)text->bytes[++i]);
 		else
 			fputc(byte, stream);
 	}
