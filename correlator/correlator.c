@@ -78,6 +78,8 @@ bool say_event(struct correlator *correlator, const struct event *event, bool sa
 	size_t count =
 		ruleset_match(correlator->ruleset, correlator->scratch, event, correlator->steps);
 	count = leave_out_aimless(correlator, event, correlator->steps, count);
+	if (correlator->sink.event)
+		correlator->sink.event(correlator->sink.context, event, correlator->steps, count);
 	if (count || said_before)
 		sequences_add(correlator->sequences, event, correlator->steps, count);
 	return count > 0;

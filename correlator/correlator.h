@@ -60,6 +60,11 @@ struct correlator_sink {
 	void *context;
 	void (*alert)(void *context, const struct alert *alert);
 	void (*flow)(void *context, const struct settled_flow *flow); /* each flow once; or NULL */
+	/* Each event as rules see it, and the steps that it satisfies; or NULL. With it, events and
+	 * connections that no rule can want are joined and said as well: to explain, not to watch.
+	 */
+	void (*event)(void *context, const struct event *event, const step_id *steps,
+		      size_t step_count);
 };
 
 struct correlator_settings {

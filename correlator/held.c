@@ -59,7 +59,7 @@ void hold_event(struct correlator *correlator, const struct event *event, size_t
 		const struct learned *learned)
 {
 	const bool is_start = event->role == EVENT_PROCESS_START && learned->process != NO_SLOT;
-	if (!correlator->ruleset || (step_count == 0 && !is_start))
+	if (!correlator->ruleset || (step_count == 0 && !is_start && !correlator->sink.event))
 		return;
 	if (correlator->held_slots.count == correlator->held_slots.capacity)
 		make_room(correlator);

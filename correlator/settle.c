@@ -10,8 +10,9 @@
 
 static bool rules_want(const struct correlator *correlator, const struct ip_address *destination)
 {
-	return correlator->wants_network &&
-	       ruleset_wants_destination(correlator->ruleset, destination);
+	return correlator->sink.event ||
+	       (correlator->wants_network &&
+		ruleset_wants_destination(correlator->ruleset, destination));
 }
 
 /* Is the joined event of this end of interest? An end that nobody owns is told by its other end. */
