@@ -2,12 +2,16 @@
  * memory. */
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "collector/packet/tracker.h"
+#include "collector/input/listener.h"
 #include "correlator/command.h"
+#include "correlator/config.h"
 #include "correlator/correlator.h"
 #include "correlator/options.h"
+#include "correlator/output_url.h"
 #include "rules/report.h"
 
 struct check_arguments {
@@ -91,12 +95,53 @@ static int check_memory(uint64_t max_flows, bool json)
 	return opened ? EXIT_DONE : EXIT_CONFIGURATION;
 }
 
+static void check_urls(const struct config *config, struct complaints *complaints)
+{
+	struct complaint complaint;
+	for (size_t i = 0; i < config->inputs.count; i++) {
+		struct listener_url url;
+		if (!listener_url_parse(config->inputs.items[i], &complaint, &url))
+			*complaints_next(complaints) = complaint;
+	}
+	for (size_t i = 0; i < config->outputs.count; i++) {
+		struct output_url url;
+		if (!output_url_parse(config->outputs.items[i], &complaint, &url))
+			*complaints_next(complaints) = complaint;
+	}
+}
+
+/* Reads configurations as the service would, and opens nothing. */
+static int check_configuration(const char *const *paths, size_t count)
+{
+	int code = count ? EXIT_DONE : EXIT_USAGE;
+	struct complaints *complaints = calloc(1, sizeof(*complaints));
+	for (size_t i = 0; complaints && i < count; i++) {
+		struct config config;
+		complaints->count = 0;
+		config_read(paths[i], NULL, 0, &config, complaints);
+		check_urls(&config, complaints);
+		config_release(&config);
+		for (size_t j = 0; j < complaints->count; j++) {
+			complaint_print(&complaints->items[j], stdout);
+			putchar('\n');
+		}
+		if (complaints->count)
+			code = EXIT_CONFIGURATION;
+		else
+			printf("%s: ok\n", paths[i]);
+	}
+	free(complaints);
+	return code;
+}
+
 static int run(const struct check_arguments *arguments)
 {
 	const struct option_texts *words = &arguments->words;
 	const char *what = words->count ? words->items[0] : "";
 	if (strcmp(what, "memory") == 0)
 		return check_memory(arguments->max_flows, arguments->json);
+	if (strcmp(what, "config") == 0)
+		return check_configuration(words->items + 1, words->count - 1);
 	if (strcmp(what, "rules") == 0)
 		return check_rules(words->items + 1, words->count - 1, arguments->json);
 	const int code = check_rules(words->items, words->count, arguments->json);
@@ -108,7 +153,7 @@ int command_check(int argument_count, char *const *arguments)
 	struct check_arguments parsed = { 0 };
 	struct complaint complaint;
 	if (command_wants_help(argument_count, arguments)) {
-		fputs("procspan check [rules|memory] [PATH]...\n\n", stdout);
+		fputs("procspan check [rules|memory|config] [PATH]...\n\n", stdout);
 		options_print(options, OPTIONS_COUNT, stdout);
 		return EXIT_DONE;
 	}

@@ -16,7 +16,7 @@ enum {
 	ID_BYTES = 16,
 	RING_BYTES = HARD(1 << 20, 1 << 13),
 	ROOM_AT_FIRST = 1024,
-	ROOM_MAX = HARD(1 << 23, 1 << 11), /* ids; then the oldest half is forgotten */
+	ROOM_MAX = HARD(1 << 23, 1 << 14), /* ids; then the oldest half is forgotten */
 	TAIL_BYTES = 64 * 1024 * 1024,	   /* of the delivered file that is looked at */
 	BATCH = 512,			   /* records per write */
 };

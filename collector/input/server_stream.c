@@ -177,6 +177,9 @@ void connection_read(struct connection *connection)
 		bufferevent_disable(connection->stream, EV_READ);
 		return;
 	}
+	struct evbuffer *output = bufferevent_get_output(connection->stream);
+	if (http && evbuffer_get_length(output) > REPLIES_MAX_BYTES)
+		return; /* its last answer first; on_written comes back */
 	if (evbuffer_get_length(bufferevent_get_input(connection->stream)) == 0 && !http)
 		return;
 	if (!feed(connection))
@@ -185,8 +188,7 @@ void connection_read(struct connection *connection)
 	    connection->unit_bytes > SMALL_UNIT_BYTES)
 		fail(connection, COUNTER_connections_failed,
 		     "its unfinished bytes are needed for others");
-	else if (evbuffer_get_length(bufferevent_get_output(connection->stream)) >
-		 REPLIES_MAX_BYTES)
+	else if (!http && evbuffer_get_length(output) > REPLIES_MAX_BYTES)
 		fail(connection, COUNTER_connections_failed, "it does not read its answers");
 }
 
@@ -206,6 +208,8 @@ static void on_written(struct bufferevent *stream, void *context)
 	struct connection *connection = context;
 	if (connection->leaving && connection->waiting_count == 0)
 		close_connection(connection);
+	else if (connection->protocol == &session_http)
+		connection_read(connection);
 }
 
 /* The sender closed in order: what it sent last counts. */
