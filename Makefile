@@ -46,7 +46,6 @@ LIBS      := -lpcap -lbpf -ljansson -lsimdjson -levent_core -levent_extra -leven
 SOURCES   := $(filter-out correlator/main.c,$(wildcard collector/*.c collector/*/*.c rules/*.c correlator/*.c bpf/tap_*.c))
 CXXSOURCES:= $(wildcard collector/*/*.cc rules/*.cc)
 TESTS     := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
-BENCHES   := $(patsubst tests/%.c,%,$(wildcard tests/bench_*.c))
 FUZZERS   := $(patsubst tests/%.c,%,$(wildcard tests/fuzz_*.c))
 MODELS    := $(wildcard tests/model_*.c tests/support_*.c)
 OBJECTS   := $(SOURCES:%.c=$(B)/%.o) $(CXXSOURCES:%.cc=$(B)/%.o)
@@ -124,8 +123,13 @@ fuzz:
 	  -print_final_stats=1 build/fuzz/corpus/$(TARGET) tests/corpus/$(TARGET)
 
 bench: packages
-	@$(MAKE) --no-print-directory all $(BENCHES:%=$(B)/tests/%)
-	@for bench in $(BENCHES:%=$(B)/tests/%); do echo "== $$(basename $$bench)"; $$bench || exit 1; done
+	@$(MAKE) --no-print-directory all
+	@./procspan bench
+
+# The same captures through other programs, those that are installed, in one table.
+bench-peers: packages
+	@$(MAKE) --no-print-directory all
+	@tests/bench_peers.sh ./procspan
 
 lint:
 	@tests/packages.sh $(PACKAGES) $(LINTERS)
