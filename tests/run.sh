@@ -1,18 +1,24 @@
 #!/bin/sh
-# Runs test programs one after the other and adds up what cmocka says. Usage: run.sh BUILD TEST...
-# Prints the output of a program only when it failed, or always with V=1. Last line: N passed, N failed.
+# Runs test programs, one per core at a time, and adds up what cmocka says. Usage: run.sh BUILD TEST...
+# Prints the output of a program only when it failed, or always with V=1. Last line: N passed, N failed, N skipped.
 build=$1
 shift
+limit_s=900 # for one program: a hang is a failure
+
+# Each program's output goes to TEST.log, its exit status to TEST.status. A fuzz target replays its corpus.
+printf '%s\n' "$@" | PROCSPAN_BINARY=$build/procspan xargs -P"$(nproc)" -I{} sh -c '
+	case $1 in
+	*/tests/fuzz_*) timeout '$limit_s' "$1" "tests/corpus/${1##*/fuzz_}" >"$1.log" 2>&1 ;;
+	*) timeout '$limit_s' "$1" >"$1.log" 2>&1 ;;
+	esac
+	echo $? >"$1.status"' run {}
+
 passed=0
 failed=0
 skipped=0
 for test in "$@"; do
 	log=$test.log
-	case $test in
-	*/tests/fuzz_*) "$test" "tests/corpus/${test##*/fuzz_}" >"$log" 2>&1 ;;
-	*) PROCSPAN_BINARY=$build/procspan "$test" >"$log" 2>&1 ;;
-	esac
-	status=$?
+	status=$(cat "$test.status")
 	ok=$(grep -c '^\[       OK \]' "$log")
 	bad=$(grep -c '^\[  FAILED  \] [a-z]' "$log")
 	skip=$(grep -c '^\[  SKIPPED \] [a-z]' "$log")
@@ -25,7 +31,7 @@ for test in "$@"; do
 	skipped=$((skipped + skip))
 	if [ "$bad" -ne 0 ] || [ -n "$V" ]; then
 		cat "$log"
-		echo "  FAIL $test (exit $status)"
+		[ "$bad" -eq 0 ] || echo "  FAIL $test (exit $status)"
 	fi
 	grep -h 'skipped:' "$log" | sed "s|^|  ${test##*/}: |" | sort -u
 done
