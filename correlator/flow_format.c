@@ -58,7 +58,7 @@ static void copy_field(json_t *into, const char *key, const struct event *event,
 	int64_t number;
 	const struct event_text *text = event_text(event, field);
 	if (text)
-		json_object_set_new(into, key, json_stringn_nocheck(text->bytes, text->size_bytes));
+		json_object_set_new(into, key, json_stringn(text->bytes, text->size_bytes));
 	else if (event_integer(event, field, &number))
 		json_object_set_new(into, key, json_integer(number));
 }

@@ -42,8 +42,7 @@ static void assert_text(const char *found, const char *wanted)
 		assert_null(found);
 }
 
-/* --- the table -----------------------------------------------------------------------------------
- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 static void a_flow_is_known_by_its_first_names_whatever_came_first(void **state)
 {
@@ -138,8 +137,7 @@ static void a_full_table_forgets_the_oldest_and_counts(void **state)
 	flow_name_table_close(table);
 }
 
-/* --- the joined event ----------------------------------------------------------------------------
- */
+/* --- the joined event ------------------------------------------------------------------------- */
 
 static const char rule_text[] = "network where destination.domain == \"files.example\" and "
 				"tls.client.server_name == \"files.example\" and "
