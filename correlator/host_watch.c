@@ -202,11 +202,11 @@ static int by_name(const void *left, const void *right)
 json_t *host_watch_json(const struct host_watch *watch)
 {
 	json_t *array = json_array();
-	const struct row **sorted = calloc((size_t)watch->row_count + 1, sizeof(struct row *));
+	const struct row **sorted = calloc((size_t)watch->row_count + 1, sizeof(void *));
 	for (uint32_t i = 0; sorted && i < watch->row_count; i++)
 		sorted[i] = &watch->rows[i];
 	if (sorted)
-		qsort(sorted, watch->row_count, sizeof(struct row *), by_name);
+		qsort(sorted, watch->row_count, sizeof(void *), by_name);
 	for (uint32_t i = 0; sorted && i < watch->row_count; i++)
 		json_array_append_new(array, row_json(sorted[i]));
 	free(sorted);
