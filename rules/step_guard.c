@@ -13,9 +13,9 @@ static const uint16_t kind_fields[GUARD_KINDS] = {
 
 uint8_t step_guard_kind(uint16_t field)
 {
-	for (uint8_t i = 0; i < GUARD_KINDS; i++)
+	for (int i = 0; i < GUARD_KINDS; i++)
 		if (kind_fields[i] == field)
-			return i;
+			return (uint8_t)i;
 	return GUARD_KIND_NONE;
 }
 

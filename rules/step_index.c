@@ -197,8 +197,8 @@ static bool make_guards(struct step_index *index, struct arena *arena)
 	guard_fields_begin(&fields);
 	for (size_t i = 0; i < index->step_count; i++)
 		index->guards[i] = step_guard_make(&fields, index->steps[i].program);
-	for (uint16_t field = 0; field < FIELD_MAX; field++) {
-		const uint8_t kind = step_guard_kind(field);
+	for (uint32_t field = 0; field < FIELD_MAX; field++) {
+		const uint8_t kind = step_guard_kind((uint16_t)field);
 		index->plans[field] = (struct plan){
 			.guard_bit = fields.bits[field],
 			.kind = kind,
