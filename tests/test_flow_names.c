@@ -210,7 +210,9 @@ static void run(const struct ruleset *ruleset, const struct fields *fields, int 
 		.store_bytes = (size_t)1 << 20,
 		.seed = seed,
 	};
-	const struct correlator_sink sink = { outcome, keep_alert, keep_flow };
+	const struct correlator_sink sink = { .context = outcome,
+					      .alert = keep_alert,
+					      .flow = keep_flow };
 	struct correlator *correlator =
 		correlator_open(&settings, ruleset, fields, &sink, &counters);
 	assert_non_null(correlator);
