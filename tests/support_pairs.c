@@ -128,7 +128,7 @@ static void track(struct pair_facts *facts, struct packets *packets, struct coun
 {
 	if (packets->count)
 		qsort(packets->items, packets->count, sizeof(*packets->items), compare_packets);
-	const struct tracker_settings settings = { .seed = { { 1, 2 } } };
+	const struct tracker_settings settings = { .max_flows = 4096, .seed = { { 1, 2 } } };
 	const struct tracker_sink sink = { facts, keep_flow, keep_name };
 	struct tracker *tracker = tracker_open(&settings, &sink, counters);
 	for (size_t at = 0; at < packets->count; at += PACKET_BATCH) {
