@@ -16,7 +16,8 @@ Q         := $(if $(V),,@)
 # Debian 12's own packages; see README.md for what each one is for.
 PACKAGES  := gcc g++ make git pkg-config clang llvm bpftool libbpf-dev libpcap-dev libjansson-dev \
              libcmocka-dev libsimdjson-dev libtomlplusplus-dev libevent-dev libssl-dev zlib1g-dev \
-             libzstd-dev libexpat1-dev libevtx-dev libbfio-dev libpcre2-dev iproute2
+             libzstd-dev libexpat1-dev libevtx-dev libbfio-dev libpcre2-dev iproute2 \
+             libclang-rt-14-dev
 
 LINTERS   := clang-format clang-tidy
 
