@@ -13,7 +13,7 @@ CLANG     ?= clang
 VERSION   := $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
 Q         := $(if $(V),,@)
 
-# Debian 12's own packages; see README.md for what each one is for.
+# Debian 12's own packages.
 PACKAGES  := gcc g++ make git pkg-config clang llvm bpftool libbpf-dev libpcap-dev libjansson-dev \
              libcmocka-dev libsimdjson-dev libtomlplusplus-dev libevent-dev libssl-dev zlib1g-dev \
              libzstd-dev libexpat1-dev libevtx-dev libbfio-dev libpcre2-dev iproute2 \
